@@ -1,0 +1,172 @@
+"""The Python API: `archc.compile`, `archc.load`, `archc.loads`, and the network that `compile` returns."""
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from archc.compiler.cost import Cost, costs, total
+from archc.compiler.pipeline import Checked, check
+from archc.compiler.sizes import Size
+from archc.compiler.values import Given
+from archc.dsl.diagnostics import Diagnostic
+from archc.dsl.source import Source, Span
+from archc.files import Opened, open_file, open_text
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Network:
+    """A checked network: what `archc.compile` returns. Made without torch.
+
+    >>> network = compile("resnet18")
+    >>> network.params, network.macs
+    (11689512, 1814073344)
+    >>> network.outputs
+    {'output': (1000,)}
+    """
+
+    __slots__ = ("_cost", "checked", "files")
+
+    def __init__(self, checked: Checked, files: Mapping[str, str]) -> None:
+        self.checked = checked
+        self.files = files
+        self._cost: Cost | None = None
+
+    @property
+    def name(self) -> str:
+        return self.checked.shaped.graph.name
+
+    @property
+    def warnings(self) -> tuple[Diagnostic, ...]:
+        return self.checked.warnings
+
+    @property
+    def cost(self) -> Cost:
+        """Parameters, buffers and multiply-adds (of convolutions, linear layers, matrix products, attention)."""
+        if self._cost is None:
+            self._cost = total(costs(self.checked.shaped))
+        return self._cost
+
+    @property
+    def params(self) -> int:
+        return self.cost.params
+
+    @property
+    def macs(self) -> Size:
+        """Multiply-adds for one sample; a formula when the input's size is symbolic."""
+        return self.cost.macs
+
+    @property
+    def inputs(self) -> dict[str, tuple[Size, ...]]:
+        """The inputs and their sizes, without the batch."""
+        return {entry.name: entry.type.shape for entry in self.checked.shaped.graph.inputs}
+
+    @property
+    def outputs(self) -> dict[str, tuple[Size, ...]]:
+        """The results and their sizes, without the batch; a single unnamed one is called `output`."""
+        shaped = self.checked.shaped
+        return {output.name: shaped.types[output.value].shape for output in shaped.graph.outputs}
+
+    def summary(self, *, depth: int | None = None) -> str:
+        """Return the table of layers as text, blocks as a tree, repeats folded."""
+        from archc.compiler.summary import headline, table
+
+        return headline(self.checked.shaped) + "\n\n" + table(self.checked.shaped, levels=depth)
+
+    def source(self) -> str:
+        """Return the PyTorch source: plain, without any import of archc."""
+        from archc.compiler.source import write
+
+        return write(self.checked.shaped).text
+
+    def render(self, path: str | os.PathLike[str]) -> None:
+        """Write a diagram; the suffix says what: `.svg`, `.png`, `.pdf` or `.dot`."""
+        from archc.compiler.diagram import render
+
+        render(self.checked.shaped, os.fspath(path))
+
+    def _repr_svg_(self) -> str:
+        from archc.compiler.diagram import svg
+
+        return svg(self.checked.shaped)
+
+    def __repr__(self) -> str:
+        from archc.compiler.summary import headline
+
+        return f"<{headline(self.checked.shaped)}>"
+
+
+def compile(
+    file: str | os.PathLike[str], *, params: Mapping[str, object] | None = None, **parameters: object
+) -> Network:
+    """Check an architecture and return it as a network; no torch is imported.
+
+    `file` is a path, `path:Name`, or a network of the zoo. Parameters of the architecture are given by name, or as
+    `params` where one is called like an argument of this function.
+
+    Raises:
+        ArchError: the text has mistakes; `str()` of it is the full diagnostic.
+        UsageProblem: there is no such file or network.
+
+    >>> compile("resnet18", num_classes=10).outputs
+    {'output': (10,)}
+    """
+    return network(open_file(os.fspath(file)), given({**(params or {}), **parameters}))
+
+
+def network(opened: Opened, passed: Mapping[str, Given]) -> Network:
+    """Check an opened architecture with the given parameters."""
+    files = {name: unit.file.source.text for name, unit in opened.program.units.items()}
+    return Network(check(opened.definition, passed), files)
+
+
+def given(parameters: Mapping[str, object]) -> dict[str, Given]:
+    """Return parameters of the Python API as arguments whose place is the call."""
+    result = {}
+    for name, value in parameters.items():
+        text = f"{name}={value!r}"
+        result[name] = Given(value, Span(Source("<arguments>", text), 0, len(text)))
+    return result
+
+
+def load(
+    file: str | os.PathLike[str], *, params: Mapping[str, object] | None = None, **parameters: object
+) -> "nn.Module":
+    """Compile an architecture and return it as a plain `nn.Module`, initialised by torch's defaults.
+
+    `file` is what `compile` takes, or the folder of a run, which gives its own architecture with its best weights.
+
+    Raises:
+        ArchError: the text has mistakes.
+        UsageProblem: there is no such file, network or run.
+
+    >>> import torch
+    >>> load("d2l/lenet")(torch.zeros(2, 1, 28, 28)).shape
+    torch.Size([2, 10])
+    """
+    path = os.fspath(file)
+    if os.path.isdir(path):
+        from archc.training import load_run
+
+        return load_run(path)
+    return module(compile(path, params=params, **parameters))
+
+
+def loads(text: str, *, params: Mapping[str, object] | None = None, **parameters: object) -> "nn.Module":
+    """Compile an architecture given as a string and return it as a plain `nn.Module`.
+
+    >>> loads("arch Net { input x: [4]; linear(2) }")
+    Net(
+      (0): Linear(in_features=4, out_features=2, bias=True)
+    )
+    """
+    return module(network(open_text(text), given({**(params or {}), **parameters})))
+
+
+def module(network: Network) -> "nn.Module":
+    """Return a checked network as an `nn.Module`."""
+    from archc.compiler.load import load as construct
+    from archc.compiler.source import write
+
+    return construct(write(network.checked.shaped), network.name)

@@ -1,0 +1,31 @@
+"""Writing files that are either whole or untouched."""
+
+import os
+import tempfile
+
+
+def write_bytes(path: str, data: bytes) -> None:
+    """Replace a file by new content at once: whoever reads sees the old one or the new one, never a part.
+
+    Raises:
+        OSError: it cannot be written; what was there is untouched.
+    """
+    folder = os.path.dirname(os.path.abspath(path))
+    descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=f".{os.path.basename(path)}.")
+    try:
+        with open(descriptor, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def write_text(path: str, text: str) -> None:
+    """Replace a file by new text, as UTF-8."""
+    write_bytes(path, text.encode())

@@ -1,0 +1,126 @@
+"""The command line: `archc COMMAND`. Each command is a file of `archc.commands`, imported when it is called."""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+import click
+
+from archc import __version__
+
+COMMANDS = ("check", "build", "render", "train", "zoo", "ops")
+
+OK, ERRORS, USAGE, ENVIRONMENT, STOPPED, CRASH, INTERRUPTED = 0, 1, 2, 3, 4, 70, 130
+
+
+class Commands(click.Group):
+    """The commands, looked up by name, and the exit status of everything that can go wrong."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command = import_module(f"archc.commands.{name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, context: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from archc.compiler.problems import did_you_mean
+
+            near = did_you_mean(args[0], COMMANDS)
+            context.fail(f"no such command `{args[0]}`" + (f"; {near}" if near else ""))
+        return super().resolve_command(context, args)
+
+    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> Any:  # type: ignore[override]
+        """Run a command and exit with the status of its result."""
+        status = self._status(args, prog_name or "archc")
+        _flush()
+        if extra.get("standalone_mode", True):
+            sys.exit(status)
+        return status
+
+    def _status(self, args: Sequence[str] | None, prog_name: str) -> int:
+        try:
+            result = super().main(args, prog_name, standalone_mode=False)
+            return result if isinstance(result, int) else OK
+        except click.ClickException as error:
+            _complain(error)
+            return USAGE
+        except click.Abort:
+            return INTERRUPTED
+        except KeyboardInterrupt:
+            return INTERRUPTED
+        except BrokenPipeError:
+            return OK  # the reader has what it wanted
+        except MemoryError:
+            click.echo("error: there is not enough memory", err=True)
+            return ENVIRONMENT
+        except Exception as error:
+            return _explain(error)
+
+
+def _complain(error: click.ClickException) -> None:
+    context = getattr(error, "ctx", None)
+    click.echo(f"error: {error.format_message()}", err=True)
+    if context is not None:
+        click.echo(f"`{context.command_path} --help` shows how it is used", err=True)
+
+
+def _explain(error: Exception) -> int:
+    """Say what went wrong, and return its exit status."""
+    from archc.compiler.pipeline import ParameterError
+    from archc.dsl.diagnostics import ArchError
+    from archc.problems import EnvironmentProblem, UsageProblem
+
+    if isinstance(error, ArchError):
+        from archc.dsl.render import render_text
+        from archc.options import colored
+
+        click.echo(render_text(error.diagnostics, color=colored()), err=True)
+        return USAGE if isinstance(error, ParameterError) else ERRORS
+    if isinstance(error, UsageProblem):
+        click.echo(f"error: {error}", err=True)
+        return USAGE
+    if isinstance(error, EnvironmentProblem):
+        click.echo(f"error: {error}", err=True)
+        return ENVIRONMENT
+    if isinstance(error, OSError):
+        where = f" `{error.filename}`" if error.filename else ""
+        click.echo(f"error: {error.strerror or error}{where}", err=True)
+        return ENVIRONMENT
+    return _crash(error)
+
+
+def _crash(error: Exception) -> int:
+    import traceback
+
+    lines = "".join(traceback.format_exception(error)).rstrip()
+    click.echo(f"{lines}\n\narchc {__version__} has crashed: this is a mistake in archc, not in your file.", err=True)
+    click.echo("Please report it with the text above and the file that led to it.", err=True)
+    return CRASH
+
+
+def _flush() -> None:
+    """Write what is left; a reader that has gone away is no mistake, and must not become one at exit."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (BrokenPipeError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "--version", prog_name="archc", message="%(prog)s %(version)s")
+def main() -> None:
+    """Compile neural-network architectures: check them, see them, train them.
+
+    FILE is a path (`net.arch`), a path and a name (`net.arch:Small`), a network of the zoo (`resnet18`, `d2l/lenet`),
+    or `-` for standard input.
+    """

@@ -1,0 +1,1 @@
+"""The zoo: the networks that come with archc, as `.arch` files."""

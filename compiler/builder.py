@@ -1,0 +1,145 @@
+"""The graph while it grows: values, nodes and the regions they lie in."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from archc.compiler.ir import Frame, Node, Region
+from archc.compiler.ops.entry import Op
+from archc.compiler.problems import Stop, stop
+from archc.compiler.shapes import Shapes
+from archc.compiler.values import Poison
+from archc.dsl import ast
+from archc.dsl.source import Span
+
+MOST_LAYERS = 200_000
+
+# What flows between stages: a value by its number, several of them, nothing yet, or what a mistake left.
+Flow = int | tuple[int, ...] | Poison | None
+
+
+class Limit(Stop):
+    """The network is too large: nothing after this is looked at."""
+
+
+class OpenRegion:
+    """A region while what it holds is being made; `outputs` is set before it is closed."""
+
+    __slots__ = ("arguments", "children", "inputs", "outputs", "path")
+
+    def __init__(self, path: str | None, arguments: Mapping[str, object], inputs: Flow) -> None:
+        self.path = path
+        self.arguments = arguments
+        self.inputs = inputs
+        self.outputs: Flow = None
+        self.children: list[Region] = []
+
+
+class Builder:
+    """Collects the nodes and regions of a network in the order in which they are made."""
+
+    __slots__ = ("_limit", "_open", "_place", "_steps", "names", "nodes", "root", "shapes", "values")
+
+    def __init__(self, shapes: Shapes, limit: int = MOST_LAYERS) -> None:
+        self.shapes = shapes
+        self.nodes: list[Node] = []
+        self.names: dict[int, str] = {}
+        self.values = 0
+        self.root: Region | None = None
+        self._open: list[OpenRegion] = []
+        self._place = 0
+        self._steps = 0
+        self._limit = limit
+
+    def place(self) -> int:
+        """Return the next place in the order of the text."""
+        self._place += 1
+        return self._place
+
+    def step(self, span: Span) -> None:
+        """Count one stage or round.
+
+        Raises:
+            Limit: there were more than a network of the largest size can need.
+        """
+        self._steps += 1
+        if len(self.nodes) > self._limit or self._steps > 10 * self._limit:
+            error = stop("E0702", span, f"the network has more than {self._limit} layers", "the first one beyond")
+            raise Limit(error.diagnostic)
+
+    def value(self, name: str = "") -> int:
+        """Return the number of a new value."""
+        self.values += 1
+        if name:
+            self.names[self.values - 1] = name
+        return self.values - 1
+
+    def node(
+        self,
+        op: Op,
+        arguments: Mapping[str, object],
+        argument_spans: Mapping[str, Span],
+        inputs: tuple[int, ...],
+        *,
+        path: str,
+        labelled: bool,
+        place: int,
+        frame: Frame,
+        span: Span,
+    ) -> Flow:
+        """Add an application of an operator and return what it leaves."""
+        outputs = tuple(self.value() for _ in range(op.outputs(arguments)))
+        node = Node(op, arguments, argument_spans, inputs, outputs, path, labelled, place, frame, span)
+        self.nodes.append(node)
+        self.shapes.add(node)
+        return outputs if len(outputs) > 1 else outputs[0]
+
+    @contextmanager
+    def region(
+        self,
+        kind: str,
+        name: str,
+        inputs: Flow,
+        span: Span,
+        *,
+        path: str | None = None,
+        labelled: bool = False,
+        place: int | None = None,
+        arguments: Mapping[str, object] | None = None,
+        definition: ast.Block | ast.Arch | None = None,
+    ) -> Iterator[OpenRegion]:
+        """Hold what is made within: `with builder.region(...) as region: ...; region.outputs = value`."""
+        opened = OpenRegion(path, arguments or {}, inputs)
+        if place is None:
+            place = self.place()
+        start = len(self.nodes)
+        self._open.append(opened)
+        try:
+            yield opened
+        finally:
+            self._open.pop()
+            region = Region(
+                kind,
+                name,
+                path,
+                labelled,
+                place,
+                opened.arguments,
+                start,
+                len(self.nodes),
+                wires(opened.inputs),
+                wires(opened.outputs),
+                tuple(opened.children),
+                span,
+                definition,
+            )
+            if self._open:
+                self._open[-1].children.append(region)
+            else:
+                self.root = region
+
+
+def wires(flow: Flow) -> tuple[int, ...]:
+    """The values of a flow: none, one or several."""
+    if flow is None or isinstance(flow, Poison):
+        return ()
+    return flow if isinstance(flow, tuple) else (flow,)

@@ -1,0 +1,206 @@
+"""Syntax tree to graph: names are resolved, loops unrolled, blocks expanded, every module gets its path."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from archc.compiler.arguments import bind, slots
+from archc.compiler.builder import Builder, Flow
+from archc.compiler.flow import Context, Statements
+from archc.compiler.ir import Frame, Graph, Input, Output, Region, Tensor
+from archc.compiler.names import unknown
+from archc.compiler.paths import Paths
+from archc.compiler.problems import Stop, stop
+from archc.compiler.program import Definition, Unit
+from archc.compiler.scope import Scope
+from archc.compiler.shapes import Shapes
+from archc.compiler.sizes import Size, Symbolic, symbol
+from archc.compiler.trampoline import Task, run
+from archc.compiler.values import Given, show
+from archc.dsl import ast
+from archc.dsl.diagnostics import Diagnostic, Use
+
+DEEPEST_SPECIALISATION = 20
+DTYPES = ("float32", "float64", "float16", "bfloat16", "int64", "int32", "bool")
+
+
+class Claim(NamedTuple):
+    """An `expect`: what the text claims about the whole network, to be checked when its sizes are known."""
+
+    statement: ast.Expect | ast.Require
+    scope: Scope
+
+
+class Elaborated(NamedTuple):
+    """The graph, and what was found to be wrong on the way to it; with errors the graph holds what could be made.
+
+    `claims` are to be checked of the shaped graph; there are none when a parameter differs from its default.
+    """
+
+    graph: Graph
+    diagnostics: tuple[Diagnostic, ...]
+    claims: tuple[Claim, ...]
+
+
+def elaborate(definition: Definition, parameters: Mapping[str, Given], shapes: Shapes) -> Elaborated:
+    """Expand an architecture with the given parameters; `shapes` computes the sizes that the text asks for."""
+    arch = definition.item
+    assert isinstance(arch, ast.Arch | ast.Specialisation)
+    expansion = _Expansion(shapes, definition.unit)
+    statements = expansion.statements
+    try:
+        run(expansion.arch(definition, parameters))
+    except Stop as error:
+        statements.report(error, expansion.frame)
+    builder = statements.builder
+    root = builder.root or Region("arch", "", "", False, 0, {}, 0, 0, (), (), (), arch.span)
+    graph = Graph(
+        arch.name.text,
+        arch.doc or definition.unit.file.doc,
+        expansion.parameters,
+        tuple(expansion.inputs),
+        tuple(expansion.outputs),
+        tuple(builder.nodes),
+        builder.values,
+        builder.names,
+        root,
+    )
+    claims = () if parameters else tuple(expansion.claims)
+    return Elaborated(graph, tuple(statements.diagnostics), claims)
+
+
+class _Expansion:
+    """The expansion of one architecture."""
+
+    __slots__ = ("claims", "frame", "inputs", "outputs", "parameters", "statements")
+
+    def __init__(self, shapes: Shapes, unit: Unit) -> None:
+        self.statements = Statements(Builder(shapes))
+        self.claims: list[Claim] = []
+        self.inputs: list[Input] = []
+        self.outputs: list[Output] = []
+        self.parameters: Mapping[str, object] = {}
+
+    def arch(self, definition: Definition, given: Mapping[str, Given], depth: int = 0) -> Task[None]:
+        """Expand an arch, or the one that it specialises."""
+        arch = definition.item
+        assert isinstance(arch, ast.Arch | ast.Specialisation)
+        self.frame = Frame(Use(arch.name.text, arch.name.span), None)
+        if depth > DEEPEST_SPECIALISATION:
+            raise stop("E0701", arch.name.span, f"`{arch.name.text}` is a special case of itself", "leads back here")
+        evaluator = self.statements.evaluator
+        what = f"arch `{arch.name.text}`"
+        scope = yield evaluator.open(
+            arch.parameters, given, definition.unit, arch.body if isinstance(arch, ast.Arch) else None, what
+        )
+        if not depth:
+            self.parameters = {name: binding.value for name, binding in scope.names.items()}
+        if isinstance(arch, ast.Arch):
+            yield self._body(arch, scope)
+            claims = tuple(statement for statement in arch.body.statements if isinstance(statement, ast.Expect))
+        else:
+            passed = yield evaluator.arguments(arch.arguments, scope)
+            target = definition.unit.names.get(arch.target.text)
+            if target is None:
+                raise unknown(arch.target, scope)
+            if not isinstance(target.item, ast.Arch | ast.Specialisation):
+                raise stop(
+                    "E0103", arch.target.span, f"`{arch.target.text}` is not an arch", "only an arch can be specialised"
+                )
+            inner = bind(
+                f"arch `{arch.target.text}`",
+                slots(target.item.parameters),
+                passed,
+                arch.target.span,
+                bound={},
+                whole=True,
+            )
+            yield self.arch(target, inner, depth + 1)
+            claims = arch.claims
+        if not depth:
+            self.claims.extend(Claim(statement, scope) for statement in claims)
+
+    def _body(self, arch: ast.Arch, scope: Scope) -> Task[None]:
+        builder = self.statements.builder
+        declared = [statement for statement in arch.body.statements if isinstance(statement, ast.Input)]
+        if not declared:
+            raise stop(
+                "E0405",
+                arch.name.span,
+                f"arch `{arch.name.text}` has no input",
+                "what flows in?",
+                help="declare it: `input image: [3, 224, 224]`",
+            )
+        values = {statement.name.text: builder.value(statement.name.text) for statement in declared}
+        for statement in declared:
+            tensor = yield self._input_type(statement, scope)
+            self.inputs.append(Input(statement.name.text, tensor, statement.name.span))
+            builder.shapes.add_input(values[statement.name.text], tensor, statement.span)
+        context = Context(scope, Paths(), self.frame, 0, [], dict(values))
+        start: Flow = next(iter(values.values())) if len(values) == 1 else None
+        with builder.region(
+            "arch",
+            arch.name.text,
+            tuple(values.values()),
+            arch.span,
+            path="",
+            arguments=self.parameters,
+            definition=arch,
+        ) as region:
+            last = yield self.statements.body(arch.body.statements, start, context)
+            if context.results:
+                for name, training in context.results:
+                    value = self.statements.output(name, context)
+                    if isinstance(value, int):
+                        self.outputs.append(Output(name.text, value, training))
+            elif isinstance(last, int):
+                self.outputs.append(Output("output", last, False))
+            elif last is None:
+                raise stop(
+                    "E0403",
+                    arch.name.span,
+                    f"arch `{arch.name.text}` has no result",
+                    "nothing flows",
+                    help="begin a statement with the name of an input",
+                )
+            region.outputs = tuple(output.value for output in self.outputs)
+
+    def _input_type(self, statement: ast.Input, scope: Scope) -> Task[Tensor]:
+        if statement.sizes is None:
+            raise stop(
+                "E0405",
+                statement.span,
+                f"the input `{statement.name.text}` of an arch needs its sizes",
+                "without sizes",
+                help=f"write them without the batch: `input {statement.name.text}: [3, 224, 224]`",
+            )
+        sizes: list[Size] = []
+        for expression in statement.sizes:
+            if isinstance(expression, ast.Name) and self._is_symbol(expression, scope):
+                sizes.append(symbol(expression.text))
+                continue
+            size = yield self.statements.evaluator.evaluate(expression, scope)
+            if isinstance(size, Symbolic) or (type(size) is int and size >= 1):
+                sizes.append(size)
+                continue
+            code = "E0205" if type(size) is int else "E0204"
+            raise stop(
+                code,
+                expression.span,
+                "a size is a whole number of at least 1",
+                f"is {show(size)}",
+                help="a name of capitals that is bound to nothing, such as H, stands for any size",
+            )
+        dtype = statement.dtype.text if statement.dtype is not None else "float32"
+        if statement.dtype is not None and dtype not in DTYPES:
+            raise stop(
+                "E0204",
+                statement.dtype.span,
+                f"`{dtype}` is not a type of numbers",
+                "unknown",
+                help="the types are " + ", ".join(DTYPES),
+            )
+        return Tensor(tuple(sizes), dtype)
+
+    def _is_symbol(self, name: ast.Name, scope: Scope) -> bool:
+        capitals = name.text[0].isalpha() and name.text.upper() == name.text and name.text.isalnum()
+        return capitals and scope.find(name.text) is None and name.text not in scope.unit.names

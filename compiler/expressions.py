@@ -1,0 +1,445 @@
+"""Computing expressions at compile time, without Python's own recursion."""
+
+from collections.abc import Callable, Mapping
+
+from archc.compiler.arguments import Passed, bind, bind_block, bind_op, slots
+from archc.compiler.functions import BINARY, BUILTINS, NoResult, bounded, number
+from archc.compiler.names import unknown, unpack
+from archc.compiler.ops import OPS
+from archc.compiler.problems import did_you_mean, follow_on, stop
+from archc.compiler.program import Definition, Unit
+from archc.compiler.scope import Scope
+from archc.compiler.shapes import Shapes
+from archc.compiler.sizes import NotExact, Size, Symbolic
+from archc.compiler.trampoline import Task
+from archc.compiler.types import check_type
+from archc.compiler.values import (
+    POISON,
+    BlockValue,
+    Builtin,
+    FunctionValue,
+    Given,
+    OpValue,
+    Wire,
+    kind_of,
+    show,
+)
+from archc.dsl import ast
+from archc.dsl.diagnostics import Label
+from archc.dsl.source import Span
+
+DEEPEST_CALL = 200
+SIZES = {
+    "shape": "all sizes, as a list",
+    "channels": "the first size",
+    "height": "the size before the last",
+    "width": "the last size",
+    "features": "the last size",
+}
+
+
+class Evaluator:
+    """Computes expressions; knows the sizes of the network's values, and how deep functions are in functions."""
+
+    __slots__ = ("_busy", "_depth", "shapes")
+
+    def __init__(self, shapes: Shapes) -> None:
+        self.shapes = shapes
+        self._depth = 0
+        self._busy: dict[tuple[str, str], Span] = {}  # `let`s of files that are being computed
+
+    def evaluate(self, expression: ast.Expression, scope: Scope) -> Task[object]:
+        """Compute an expression.
+
+        Raises:
+            Stop: it has no value; or it rests on something that was reported already.
+        """
+        match expression:
+            case ast.Literal(value=value):
+                return value
+            case ast.Name():
+                return (yield self.name(expression, scope))
+            case ast.ListOf(items=items):
+                return list((yield self._all(items, scope)))
+            case ast.TupleOf(items=items):
+                return tuple((yield self._all(items, scope)))
+            case ast.Unary():
+                return (yield self._unary(expression, scope))
+            case ast.Binary(operator="and" | "or"):
+                return (yield self._logical(expression, scope))
+            case ast.Binary():
+                left = yield self.evaluate(expression.left, scope)
+                right = yield self.evaluate(expression.right, scope)
+                return self._compute(BINARY[expression.operator], (left, right), expression)
+            case ast.Comparison():
+                return (yield self._comparison(expression, scope))
+            case ast.Conditional():
+                test = yield self.truth(expression.test, scope)
+                return (yield self.evaluate(expression.then if test else expression.otherwise, scope))
+            case ast.Call():
+                return (yield self._call(expression, scope))
+            case ast.Index():
+                return (yield self._index(expression, scope))
+            case ast.Slice():
+                return (yield self._slice(expression, scope))
+            case ast.Attribute():
+                return (yield self._attribute(expression, scope))
+            case ast.Comprehension():
+                return (yield self._comprehension(expression, scope))
+
+    def _all(self, items: tuple[ast.Expression, ...], scope: Scope) -> Task[list[object]]:
+        values = []
+        for item in items:
+            values.append((yield self.evaluate(item, scope)))
+        return values
+
+    # ---- names
+
+    def name(self, name: ast.Name, scope: Scope) -> Task[object]:
+        """Look a name up: in the block, then in the file, then among the functions and ops of the language."""
+        text = name.text
+        binding = scope.find(text)
+        if binding is not None:
+            if binding.value is POISON:
+                raise follow_on()
+            return binding.value
+        definition = scope.unit.names.get(text)
+        if definition is not None:
+            return (yield self._defined(definition, name))
+        if text in BUILTINS:
+            return BUILTINS[text]
+        if text in OPS:
+            return OpValue(OPS[text], {})
+        raise unknown(name, scope)
+
+    def _defined(self, definition: Definition, name: ast.Name) -> Task[object]:
+        item, unit = definition.item, definition.unit
+        match item:
+            case ast.Block():
+                return BlockValue(item, unit, {})
+            case ast.Function():
+                return FunctionValue(item, Scope(unit))
+            case ast.Let():
+                if name.text not in unit.values:
+                    key = (unit.file.source.name, name.text)
+                    if key in self._busy:
+                        label = Label(self._busy[key], "needed here first")
+                        raise stop(
+                            "E0701", name.span, f"`{name.text}` needs its own value", "here again", related=[label]
+                        )
+                    self._busy[key] = name.span
+                    try:
+                        value = yield self.evaluate(item.value, Scope(unit))
+                        unpack(item.pattern, value, lambda part, value: unit.values.__setitem__(part.text, value))
+                    finally:
+                        del self._busy[key]
+                return unit.values[name.text]
+            case _:
+                raise stop(
+                    "E0103",
+                    name.span,
+                    f"`{name.text}` is an architecture, not a value",
+                    "an arch is used by `arch NAME = ...` only",
+                    help="move what you want to use into a block",
+                )
+
+    # ---- operators
+
+    def _compute(
+        self, function: Callable[..., object], values: tuple[object, ...], expression: ast.Expression
+    ) -> object:
+        try:
+            return bounded(function(*values))
+        except NoResult as error:
+            found = " and ".join(show(value) for value in values)
+            raise stop(
+                "E0206",
+                expression.span,
+                "this has no result",
+                f"{error}",
+                help=f"it is computed from {found}" if found else "",
+            ) from None
+        except NotExact as error:
+            raise stop("E0207", expression.span, "this size cannot be followed exactly", str(error)) from None
+        except OverflowError:
+            raise stop("E0206", expression.span, "this has no result", "the result is too large") from None
+
+    def _unary(self, expression: ast.Unary, scope: Scope) -> Task[object]:
+        if expression.operator == "not":
+            return not (yield self.truth(expression.operand, scope))
+        value = yield self.evaluate(expression.operand, scope)
+        if isinstance(value, Symbolic):
+            return -value if expression.operator == "-" else value
+        return self._compute((lambda x: -number(x)) if expression.operator == "-" else number, (value,), expression)
+
+    def _logical(self, expression: ast.Binary, scope: Scope) -> Task[object]:
+        left = yield self.truth(expression.left, scope)
+        if left is (expression.operator == "or"):
+            return left
+        return (yield self.truth(expression.right, scope))
+
+    def truth(self, expression: ast.Expression, scope: Scope) -> Task[bool]:
+        """Compute an expression that has to be true or false.
+
+        Raises:
+            Stop: it is neither. Unlike in Python, numbers and lists are no conditions.
+        """
+        value = yield self.evaluate(expression, scope)
+        if isinstance(value, bool):
+            return value
+        raise stop(
+            "E0204",
+            expression.span,
+            f"a condition is true or false, and this is {kind_of(value)}",
+            f"is {show(value)}",
+            help="compare it with something, for example `!= 0`",
+        )
+
+    def _comparison(self, expression: ast.Comparison, scope: Scope) -> Task[object]:
+        left = yield self.evaluate(expression.first, scope)
+        for operator, operand in expression.rest:
+            right = yield self.evaluate(operand, scope)
+            if not self._compare(operator, left, right, expression):
+                return False
+            left = right
+        return True
+
+    def _compare(self, operator: str, left: object, right: object, expression: ast.Comparison) -> bool:
+        if operator in ("in", "not in"):
+            if type(right) not in (list, tuple) and not (isinstance(right, str) and isinstance(left, str)):
+                raise stop("E0204", expression.span, f"`{operator}` needs a list", f"this is {kind_of(right)}")
+            return (left in right) is (operator == "in")  # type: ignore[operator]
+        if isinstance(left, Symbolic | int) and isinstance(right, Symbolic | int):
+            decided = self.shapes.conditions.decide(operator, left, right)
+            if decided is None:
+                raise stop(
+                    "E0207",
+                    expression.span,
+                    "this depends on the size of the input",
+                    f"whether {show(left)} {operator} {show(right)} holds is not known",
+                    help="a network is built once for all its inputs; give the input fixed sizes, or decide by a parameter",
+                )
+            return decided
+        if operator == "==":
+            return _same(left, right)
+        if operator == "!=":
+            return not _same(left, right)
+        numbers = isinstance(left, int | float) and isinstance(right, int | float)
+        if not numbers and not (isinstance(left, str) and isinstance(right, str)):
+            found = f"this compares {kind_of(left)} with {kind_of(right)}"
+            raise stop("E0204", expression.span, f"`{operator}` compares numbers", found)
+        return bool(_ORDER[operator](left, right))
+
+    # ---- calls
+
+    def arguments(self, arguments: tuple[ast.Argument, ...], scope: Scope) -> Task[list[Passed]]:
+        """Compute the arguments of a call, in order."""
+        passed = []
+        for argument in arguments:
+            value = yield self.evaluate(argument.value, scope)
+            passed.append(Passed(argument.name, value, argument.span))
+        return passed
+
+    def _call(self, call: ast.Call, scope: Scope) -> Task[object]:
+        function = yield self.evaluate(call.function, scope)
+        passed = yield self.arguments(call.arguments, scope)
+        match function:
+            case Builtin():
+                return self._builtin(function, passed, call)
+            case FunctionValue():
+                return (yield self._apply(function, passed, call))
+            case BlockValue():
+                return function._replace(bound=bind_block(function, passed, call.span, whole=False))
+            case OpValue():
+                return function._replace(bound=bind_op(function, passed, call.span, whole=False))
+            case _:
+                raise stop("E0204", call.function.span, f"{kind_of(function)} cannot be called", f"is {show(function)}")
+
+    def _builtin(self, function: Builtin, passed: list[Passed], call: ast.Call) -> object:
+        least, most = function.arguments
+        for argument in passed:
+            if argument.name is not None:
+                raise stop("E0202", argument.span, f"`{function.name}` takes no names", "write the value alone")
+        if len(passed) < least or (most is not None and len(passed) > most):
+            count = f"{least}" if most == least else f"{least} or more" if most is None else f"{least} to {most}"
+            code = "E0201" if len(passed) < least else "E0203"
+            raise stop(code, call.span, f"`{function.name}` takes {count} arguments", f"{len(passed)} given")
+        return self._compute(function.apply, tuple(argument.value for argument in passed), call)
+
+    def _apply(self, function: FunctionValue, passed: list[Passed], call: ast.Call) -> Task[object]:
+        definition = function.function
+        what = f"function `{definition.name.text}`"
+        given = bind(what, slots(definition.parameters), passed, call.span, bound={}, whole=True)
+        if self._depth >= DEEPEST_CALL:
+            raise stop(
+                "E0701",
+                call.span,
+                f"{what} calls itself more than {DEEPEST_CALL} times",
+                "the last call",
+                help="give the recursion an end: `... if n > 0 else ...`",
+            )
+        self._depth += 1
+        try:
+            inner = yield self.open(definition.parameters, given, function.scope.unit, None, what)
+            return (yield self.evaluate(definition.value, inner))
+        finally:
+            self._depth -= 1
+
+    def open(
+        self,
+        parameters: tuple[ast.Parameter, ...],
+        given: Mapping[str, Given],
+        unit: Unit,
+        body: ast.Body | None,
+        what: str,
+    ) -> Task[Scope]:
+        """Open the scope of a block, arch or function: its parameters bound to what was given, or to their defaults."""
+        inner = Scope(unit, None, body)
+        for parameter in parameters:
+            argument = given.get(parameter.name.text)
+            if argument is None:
+                assert parameter.default is not None, "`bind` reports what is missing"
+                value = yield self.evaluate(parameter.default, inner)
+                span = parameter.default.span
+            else:
+                value, span = argument
+            if parameter.type is not None and value is not POISON:
+                check_type(parameter.type, parameter.name.text, value, span, what)
+            inner.bind(parameter.name, value)
+        return inner
+
+    # ---- parts
+
+    def _index(self, expression: ast.Index, scope: Scope) -> Task[object]:
+        value = yield self.evaluate(expression.value, scope)
+        index = yield self.evaluate(expression.index, scope)
+        if type(value) not in (list, tuple, str):
+            raise stop("E0204", expression.value.span, f"{kind_of(value)} has no items", f"is {show(value)}")
+        if type(index) is not int:
+            raise stop(
+                "E0204",
+                expression.index.span,
+                f"an index is a whole number, and this is {kind_of(index)}",
+                f"is {show(index)}",
+            )
+        if not -len(value) <= index < len(value):
+            count = f"it has {len(value)} item{'s' * (len(value) != 1)}"
+            help = f"the last one is [{len(value) - 1}], or [-1]" if value else "it is empty"
+            raise stop("E0205", expression.index.span, f"there is no item {index}", count, help=help)
+        return value[index]
+
+    def _slice(self, expression: ast.Slice, scope: Scope) -> Task[object]:
+        value = yield self.evaluate(expression.value, scope)
+        if type(value) not in (list, tuple, str):
+            raise stop("E0204", expression.value.span, f"{kind_of(value)} has no items", f"is {show(value)}")
+        bounds: list[int | None] = []
+        for part in (expression.start, expression.stop, expression.step):
+            bound = None if part is None else (yield self.evaluate(part, scope))
+            if bound is not None and type(bound) is not int:
+                assert part is not None
+                raise stop(
+                    "E0204", part.span, f"a bound is a whole number, and this is {kind_of(bound)}", f"is {show(bound)}"
+                )
+            bounds.append(bound)
+        if bounds[2] == 0:
+            raise stop("E0206", expression.span, "this has no result", "the step is zero")
+        return value[slice(*bounds)]
+
+    def _attribute(self, expression: ast.Attribute, scope: Scope) -> Task[object]:
+        value = yield self.evaluate(expression.value, scope)
+        name = expression.name
+        if not isinstance(value, Wire):
+            raise stop(
+                "E0204",
+                expression.value.span,
+                f"only values of the network have `.{name.text}`",
+                f"this is {kind_of(value)}",
+            )
+        if name.text not in SIZES:
+            known = ", ".join(f"`.{size}`" for size in SIZES)
+            raise stop(
+                "E0101",
+                name.span,
+                f"a value has no `.{name.text}`",
+                "unknown",
+                help=did_you_mean(name.text, SIZES) or f"it has {known}",
+            )
+        shape = self.sizes(value)
+        if name.text == "shape":
+            return list(shape)
+        at = {"channels": 0, "height": -2, "width": -1, "features": -1}[name.text]
+        if len(shape) < max(1, -at):
+            raise stop(
+                "E0303",
+                expression.span,
+                f"this value has no `.{name.text}`",
+                f"it has {len(shape)} size{'s' * (len(shape) != 1)}",
+                help=f"`.{name.text}` is {SIZES[name.text]}",
+            )
+        return shape[at]
+
+    def sizes(self, wire: Wire) -> tuple[Size, ...]:
+        """Return the sizes of a value of the network; `Stop` when they are not known because of a mistake."""
+        tensor = self.shapes.of(wire.value)
+        if tensor is None:
+            raise follow_on()
+        return tensor.shape
+
+    def _comprehension(self, expression: ast.Comprehension, scope: Scope) -> Task[object]:
+        # The rounds of the clauses so far: one scope for each way through them.
+        rounds = [Scope(scope.unit, scope)]
+        for clause in expression.clauses:
+            following = []
+            for inner in rounds:
+                if isinstance(clause, ast.IfClause):
+                    if (yield self.truth(clause.test, inner)):
+                        following.append(inner)
+                    continue
+                for item in (yield self.items(clause.iterable, inner)):
+                    deeper = Scope(inner.unit, inner)
+                    unpack(clause.pattern, item, deeper.bind)
+                    following.append(deeper)
+                self._compute(lambda: following, (), expression)
+            rounds = following
+        values = []
+        for inner in rounds:
+            values.append((yield self.evaluate(expression.element, inner)))
+        return values
+
+    def items(self, expression: ast.Expression, scope: Scope) -> Task[list[object] | tuple[object, ...]]:
+        """Compute what a `for` goes over."""
+        value = yield self.evaluate(expression, scope)
+        if type(value) in (list, tuple):
+            return value  # type: ignore[no-any-return]
+        help = f"for numbers from 0, write `range({show(value)})`" if isinstance(value, int) else ""
+        raise stop(
+            "E0204",
+            expression.span,
+            f"`for` goes over a list, and this is {kind_of(value)}",
+            f"is {show(value)}",
+            help=help,
+        )
+
+    def template(self, template: ast.Template, scope: Scope) -> Task[str]:
+        """Compute a label or message whose text holds expressions in braces."""
+        parts = []
+        for part in template.parts:
+            if isinstance(part, str):
+                parts.append(part)
+            else:
+                value = yield self.evaluate(part, scope)
+                parts.append(value if isinstance(value, str) else show(value))
+        return "".join(parts)
+
+
+_ORDER: dict[str, Callable[..., object]] = {
+    "<": lambda a, b: a < b,
+    "<=": lambda a, b: a <= b,
+    ">": lambda a, b: a > b,
+    ">=": lambda a, b: a >= b,
+}
+
+
+def _same(left: object, right: object) -> bool:
+    """Equality as in Python, except that a truth value is no number."""
+    return left == right and isinstance(left, bool) == isinstance(right, bool)

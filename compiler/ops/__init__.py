@@ -1,0 +1,41 @@
+"""The operators of the language, one entry each, in files by family; nothing registers itself by being imported."""
+
+from archc.compiler.ops.activation import ACTIVATIONS
+from archc.compiler.ops.combine import COMBINATIONS
+from archc.compiler.ops.convolution import CONVOLUTIONS
+from archc.compiler.ops.entry import Op
+from archc.compiler.ops.linear import LINEARS
+from archc.compiler.ops.norm import NORMS
+from archc.compiler.ops.pooling import POOLINGS
+from archc.compiler.ops.regularisation import REGULARISATIONS
+from archc.compiler.ops.shape import SHAPES
+
+FAMILIES: tuple[tuple[Op, ...], ...] = (
+    CONVOLUTIONS,
+    LINEARS,
+    NORMS,
+    POOLINGS,
+    ACTIVATIONS,
+    REGULARISATIONS,
+    COMBINATIONS,
+    SHAPES,
+)
+
+OPS: dict[str, Op] = {op.name: op for family in FAMILIES for op in family}
+
+ROLES: dict[str, str] = {
+    "convolution": "convolutions and transposed convolutions",
+    "linear": "learned matrix products",
+    "norm": "normalisation",
+    "activation": "activations",
+    "pooling": "pooling",
+    "regularisation": "dropout and its relatives, active in training only",
+    "combine": "several values into one",
+    "shape": "axes, sizes and parts of a value",
+    "resample": "other resolutions",
+    "arithmetic": "calculations on numbers and axes",
+    "attention": "attention",
+    "recurrent": "recurrent layers",
+    "embedding": "vectors for whole numbers",
+    "value": "values of the network's own",
+}

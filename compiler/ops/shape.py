@@ -1,0 +1,289 @@
+"""Changing the axes of a value: the numbers stay, their arrangement changes."""
+
+from collections.abc import Mapping, Sequence
+
+from archc.compiler.ir import Tensor
+from archc.compiler.ops.entry import Call, Example, Expression, Op, Parameter, Problem
+from archc.compiler.ops.kinds import AXES, AXIS, AXIS_LIST, SHAPE
+from archc.compiler.ops.rules import axis, construct, elements, position, positions, rank, times
+from archc.compiler.sizes import Size
+
+# ---- flatten and unflatten
+
+
+def flatten_shape(call: Call) -> tuple[Tensor, ...]:
+    x = call.x
+    first = position(x, call.integer("start_dim"), argument="start_dim")
+    last = position(x, call.integer("end_dim"), argument="end_dim")
+    if first > last:
+        raise Problem(
+            "E0205",
+            f"`start_dim` must not come after `end_dim`: axis {axis(x, first)} is after {axis(x, last)} in {x}",
+            f"after axis {axis(x, last)}",
+            argument="start_dim" if call.integer("start_dim") != 1 else "end_dim",
+        )
+    return (x._replace(shape=(*x.shape[:first], elements(x.shape[first : last + 1]), *x.shape[last + 1 :])),)
+
+
+def flatten_function(call: Call) -> Expression:
+    start, end = call.integer("start_dim"), call.integer("end_dim")
+    if end == -1:
+        return Expression("torch.flatten({0}, {start})", {"start": start})
+    return Expression("torch.flatten({0}, {start}, {end})", {"start": start, "end": end})
+
+
+FLATTEN = Op(
+    name="flatten",
+    role="shape",
+    summary="Joins axes into one, by default all but the batch.",
+    parameters=(Parameter("start_dim", AXIS, 1), Parameter("end_dim", AXIS, -1)),
+    shape=flatten_shape,
+    module=lambda call: construct(
+        "nn.Flatten",
+        keywords=[("start_dim", call.integer("start_dim"), 1), ("end_dim", call.integer("end_dim"), -1)],
+    ),
+    function=flatten_function,
+    label=lambda call: "flatten",
+    examples=(
+        Example("flatten", ((16, 5, 5),)),
+        Example("flatten", ((16,),)),
+        Example("flatten(2)", ((16, 5, 6),)),
+        Example("flatten(start_dim=1, end_dim=2)", ((3, 4, 5),)),
+    ),
+)
+
+
+def completed(call: Call, shape: Sequence[object], total: Size, argument: str) -> tuple[Size, ...]:
+    """Return sizes with the one that was left open (-1) filled in.
+
+    Raises:
+        Problem: they do not hold as many numbers as there are.
+    """
+    sizes: list[Size] = list(shape)  # type: ignore[misc]
+    known = elements(size for size in sizes if size != -1)
+    if -1 in sizes:
+        fits = call.divides(total, known) if isinstance(known, int) else False
+        if not fits and total == known:
+            fits = True
+        if fits:
+            sizes[sizes.index(-1)] = total // known if isinstance(known, int) else 1
+    else:
+        fits = call.equal(known, total)
+    if not fits:
+        raise Problem(
+            "E0304" if -1 in shape else "E0301",
+            f"`{argument}` does not hold the numbers of the input: {total} into {times(shape)}",
+            f"{known} of {total}",
+            argument=argument,
+            help=f"the sizes must multiply to {total}; one of them may be -1",
+        )
+    return tuple(sizes)
+
+
+def _open(sizes: Sequence[Size]) -> tuple[Size, ...]:
+    """The sizes as torch takes them: a single one that is not a number is left open."""
+    symbolic = [size for size in sizes if not isinstance(size, int)]
+    return tuple(-1 if len(symbolic) == 1 and not isinstance(size, int) else size for size in sizes)
+
+
+def _placeholders(sizes: Sequence[Size]) -> tuple[str, Mapping[str, object]]:
+    return ", ".join(f"{{s{i}}}" for i in range(len(sizes))), {f"s{i}": size for i, size in enumerate(sizes)}
+
+
+def _unflattened(call: Call) -> tuple[int, tuple[Size, ...]]:
+    place = position(call.x, call.integer("dim"))
+    shape = call.arguments["unflattened_size"]
+    assert isinstance(shape, list | tuple)
+    return place, completed(call, shape, call.x.shape[place], "unflattened_size")
+
+
+def unflatten_shape(call: Call) -> tuple[Tensor, ...]:
+    place, sizes = _unflattened(call)
+    return (call.x._replace(shape=(*call.x.shape[:place], *sizes, *call.x.shape[place + 1 :])),)
+
+
+UNFLATTEN = Op(
+    name="unflatten",
+    role="shape",
+    summary="Splits one axis into several.",
+    parameters=(Parameter("dim", AXIS), Parameter("unflattened_size", SHAPE)),
+    shape=unflatten_shape,
+    function=lambda call: Expression(
+        "{0}.unflatten({dim}, {sizes})", {"dim": call.integer("dim"), "sizes": _open(_unflattened(call)[1])}
+    ),
+    label=lambda call: "unflatten",
+    examples=(
+        Example("unflatten(1, [4, 6])", ((24,),)),
+        Example("unflatten(-1, (2, -1))", ((3, 24),)),
+        Example("unflatten(2, [2, 3, 4])", ((3, 24, 2),)),
+    ),
+)
+
+
+def _reshaped(call: Call) -> tuple[Size, ...]:
+    shape = call.arguments["shape"]
+    assert isinstance(shape, list | tuple)
+    return completed(call, shape, elements(call.x.shape), "shape")
+
+
+def reshape_function(call: Call) -> Expression:
+    sizes = call.y.shape
+    text, values = _placeholders(_open(sizes))
+    if not call.x.batched:
+        return Expression(f"{{0}}.reshape({text})", values)
+    if all(isinstance(size, int) for size in sizes):
+        return Expression(f"{{0}}.reshape(-1, {text})", values)
+    return Expression(f"{{0}}.reshape({{0}}.shape[0], {text})", values)
+
+
+RESHAPE = Op(
+    name="reshape",
+    role="shape",
+    summary="Gives the numbers of each sample other sizes (without the batch); one may be -1.",
+    parameters=(Parameter("shape", SHAPE),),
+    shape=lambda call: (call.x._replace(shape=_reshaped(call)),),
+    function=reshape_function,
+    label=lambda call: f"reshape {call.y}",
+    examples=(
+        Example("reshape([4, 6])", ((24,),)),
+        Example("reshape([-1, 8])", ((4, 6),)),
+        Example("reshape([-1])", ((4, 6, 2),)),
+    ),
+)
+
+
+# ---- the order of axes
+
+
+def permute_shape(call: Call) -> tuple[Tensor, ...]:
+    dims = call.arguments["dims"]
+    assert isinstance(dims, list | tuple)
+    axes = rank(call.x)
+    wanted = [dim % axes if -axes <= dim < axes else dim for dim in dims]
+    if sorted(wanted) != list(range(axes)):
+        raise Problem(
+            "E0205",
+            f"`permute` needs each axis once: {times(dims)} is no order of the {axes} axes of {call.x} and its batch"
+            if call.x.batched
+            else f"`permute` needs each axis once: {times(dims)} is no order of the {axes} axes of {call.x}",
+            f"not each of 0 to {axes - 1} once",
+            argument="dims",
+        )
+    if call.x.batched and wanted[0] != 0:
+        raise Problem(
+            "E0205",
+            "`permute` would move the batch, axis 0",
+            "must begin with 0",
+            argument="dims",
+            help=f"`permute([0, {', '.join(str(dim) for dim in wanted if dim)}])` keeps it in its place",
+        )
+    return (call.x._replace(shape=tuple(call.x.shape[dim - call.x.batched] for dim in wanted[call.x.batched :])),)
+
+
+def permute_function(call: Call) -> Expression:
+    dims = call.arguments["dims"]
+    assert isinstance(dims, list | tuple)
+    text, values = _placeholders(dims)
+    return Expression(f"{{0}}.permute({text})", values)
+
+
+PERMUTE = Op(
+    name="permute",
+    role="shape",
+    summary="Puts the axes in another order; the batch stays first.",
+    parameters=(Parameter("dims", AXIS_LIST),),
+    shape=permute_shape,
+    function=permute_function,
+    label=lambda call: "permute",
+    examples=(
+        Example("permute([0, 2, 3, 1])", ((3, 8, 9),)),
+        Example("permute([0, -1, 1])", ((3, 8),)),
+    ),
+)
+
+
+def transpose_shape(call: Call) -> tuple[Tensor, ...]:
+    first = position(call.x, call.integer("dim0"), argument="dim0")
+    second = position(call.x, call.integer("dim1"), argument="dim1")
+    sizes = list(call.x.shape)
+    sizes[first], sizes[second] = sizes[second], sizes[first]
+    return (call.x._replace(shape=tuple(sizes)),)
+
+
+TRANSPOSE = Op(
+    name="transpose",
+    role="shape",
+    summary="Exchanges two axes.",
+    parameters=(Parameter("dim0", AXIS), Parameter("dim1", AXIS)),
+    shape=transpose_shape,
+    function=lambda call: Expression(
+        "{0}.transpose({dim0}, {dim1})", {"dim0": call.integer("dim0"), "dim1": call.integer("dim1")}
+    ),
+    label=lambda call: "transpose",
+    examples=(
+        Example("transpose(1, 2)", ((3, 8),)),
+        Example("transpose(-2, -1)", ((3, 8, 9),)),
+        Example("transpose(1, 1)", ((3, 8),)),
+    ),
+)
+
+
+# ---- axes of size 1
+
+
+def unsqueeze_shape(call: Call) -> tuple[Tensor, ...]:
+    place = position(call.x, call.integer("dim"), extra=1)
+    return (call.x._replace(shape=(*call.x.shape[:place], 1, *call.x.shape[place:])),)
+
+
+UNSQUEEZE = Op(
+    name="unsqueeze",
+    role="shape",
+    summary="Inserts an axis of size 1.",
+    parameters=(Parameter("dim", AXIS),),
+    shape=unsqueeze_shape,
+    function=lambda call: Expression("{0}.unsqueeze({dim})", {"dim": call.integer("dim")}),
+    label=lambda call: "unsqueeze",
+    examples=(
+        Example("unsqueeze(1)", ((8, 9),)),
+        Example("unsqueeze(-1)", ((8, 9),)),
+        Example("unsqueeze(2)", ((8,),)),
+    ),
+)
+
+
+def squeeze_shape(call: Call) -> tuple[Tensor, ...]:
+    dims = call.arguments["dim"]
+    assert isinstance(dims, int | list | tuple)
+    places = positions(call.x, dims)
+    for place in places:
+        if not call.equal(call.x.shape[place], 1):
+            raise Problem(
+                "E0301",
+                f"`squeeze` removes axes of size 1, but axis {axis(call.x, place)} of {call.x} is {call.x.shape[place]}",
+                f"axis {axis(call.x, place)} is {call.x.shape[place]}",
+                argument="dim",
+            )
+    return (call.x._replace(shape=tuple(size for i, size in enumerate(call.x.shape) if i not in places)),)
+
+
+def squeeze_function(call: Call) -> Expression:
+    dims = call.arguments["dim"]
+    return Expression("{0}.squeeze({dim})", {"dim": dims if isinstance(dims, int) else tuple(dims)})  # type: ignore[arg-type]
+
+
+SQUEEZE = Op(
+    name="squeeze",
+    role="shape",
+    summary="Removes axes of size 1.",
+    parameters=(Parameter("dim", AXES),),
+    shape=squeeze_shape,
+    function=squeeze_function,
+    label=lambda call: "squeeze",
+    examples=(
+        Example("squeeze(1)", ((1, 9),)),
+        Example("squeeze((-1, -2))", ((8, 1, 1),)),
+    ),
+)
+
+SHAPES = (FLATTEN, UNFLATTEN, RESHAPE, PERMUTE, TRANSPOSE, UNSQUEEZE, SQUEEZE)

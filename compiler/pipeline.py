@@ -1,0 +1,113 @@
+"""The way from text to a checked network, one function for each step.
+
+text --parse--> ast.File --elaborate--> ir.Graph --infer--> ir.ShapedGraph --write--> PyTorch source
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from archc.compiler.arguments import Passed, bind, slots
+from archc.compiler.builder import Builder
+from archc.compiler.claims import check_claims
+from archc.compiler.elaborate import elaborate
+from archc.compiler.flow import Statements
+from archc.compiler.infer import infer
+from archc.compiler.ir import ShapedGraph
+from archc.compiler.problems import Stop, did_you_mean
+from archc.compiler.program import Definition, Program
+from archc.compiler.shapes import Shapes
+from archc.compiler.values import Given
+from archc.dsl import ast
+from archc.dsl.diagnostics import ArchError, Diagnostic, Label
+from archc.dsl.source import Span
+
+
+class ParameterError(ArchError):
+    """The parameters that an architecture was asked for with are wrong, not its text."""
+
+
+class Checked(NamedTuple):
+    """A network without errors, and the warnings about it."""
+
+    shaped: ShapedGraph
+    warnings: tuple[Diagnostic, ...]
+
+
+def choose(program: Program, name: str = "") -> Definition:
+    """Return the architecture to compile: the one named, else the file's only one, else the one named like the file.
+
+    Raises:
+        ArchError: the file has none, or several and none was named.
+    """
+    unit = program.main
+    source = unit.file.source
+    arches = unit.arches()
+    known = {**{n: d for n, d in unit.names.items() if isinstance(d.item, ast.Arch | ast.Specialisation)}}
+    listed = ", ".join(f"`{arch}`" for arch in arches)
+    place = Span(source, 0, 0)
+    if name:
+        if name in known:
+            return known[name]
+        help = did_you_mean(name, known) or (f"it has {listed}" if arches else "")
+        raise ArchError(
+            [Diagnostic("E0109", f"{source.name} has no architecture `{name}`", Label(place, ""), (), (), help)]
+        )
+    if len(arches) == 1:
+        return next(iter(arches.values()))
+    stem = source.name.replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".arch").replace("_", "").lower()
+    alike = [arch for arch in arches if arch.replace("_", "").lower() == stem]
+    if len(alike) == 1:
+        return arches[alike[0]]
+    if not arches:
+        help = "an architecture begins with `arch NAME { input ... }`"
+        raise ArchError([Diagnostic("E0109", f"{source.name} has no architecture", Label(place, ""), (), (), help)])
+    help = f"name one of them, for example `{source.name}:{next(iter(arches))}`"
+    related = tuple(Label(arch.span, "one of them") for arch in arches.values())
+    message = f"{source.name} has several architectures: {listed}"
+    raise ArchError([Diagnostic("E0109", message, Label(place, ""), related, (), help)])
+
+
+def check(definition: Definition, passed: Mapping[str, Given]) -> Checked:
+    """Elaborate and infer an architecture with the given parameters.
+
+    Raises:
+        ParameterError: a parameter is unknown, missing, or of the wrong type.
+        ArchError: with all independent mistakes, in the order of the text.
+    """
+    arch = definition.item
+    assert isinstance(arch, ast.Arch | ast.Specialisation)
+    given = [Passed(ast.Name(name, argument.span), argument.value, argument.span) for name, argument in passed.items()]
+    try:
+        bound = bind(f"arch `{arch.name.text}`", slots(arch.parameters), given, arch.name.span, bound={}, whole=True)
+    except Stop as error:
+        assert error.diagnostic is not None
+        raise ParameterError([error.diagnostic]) from None
+    shapes = Shapes()
+    elaborated = elaborate(definition, bound, shapes)
+    found = list(elaborated.diagnostics)
+    try:
+        shaped = infer(elaborated.graph, shapes)
+    except ArchError as error:
+        raise _error([*found, *error.diagnostics], passed) from None
+    if not any(diagnostic.severity == "error" for diagnostic in found):
+        found.extend(check_claims(elaborated.claims, shaped, Statements(Builder(shapes))))
+    if any(diagnostic.severity == "error" for diagnostic in found):
+        raise _error(found, passed)
+    return Checked(shaped, tuple(_ordered(found)))
+
+
+def _error(found: list[Diagnostic], passed: Mapping[str, Given]) -> ArchError:
+    outside = {argument.span.source for argument in passed.values()}
+    wrong = [diagnostic for diagnostic in found if diagnostic.primary.span.source in outside]
+    return ParameterError(wrong) if wrong else ArchError(_ordered(found))
+
+
+def _ordered(diagnostics: list[Diagnostic]) -> list[Diagnostic]:
+    """One diagnostic per cause, in the order of the text.
+
+    A wrong line of a block that is used often is reported for its first use.
+    """
+    first: dict[tuple[str, Span], Diagnostic] = {}
+    for found in diagnostics:
+        first.setdefault((found.code, found.primary.span), found)
+    return sorted(first.values(), key=lambda found: (found.primary.span.source.name, found.primary.span.start))

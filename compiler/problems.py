@@ -1,0 +1,38 @@
+"""How a stage stops at a mistake: an exception that carries the diagnostic, and the way to make one."""
+
+from collections.abc import Iterable
+
+from archc.dsl.diagnostics import Diagnostic, Label
+from archc.dsl.source import Span
+
+
+class Stop(Exception):
+    """What stands here is wrong; `diagnostic` is `None` when the cause has been reported already."""
+
+    def __init__(self, diagnostic: Diagnostic | None) -> None:
+        super().__init__(diagnostic)
+        self.diagnostic = diagnostic
+
+
+def stop(
+    code: str, span: Span, message: str, label: str = "", *, help: str = "", related: Iterable[Label] = ()
+) -> Stop:
+    """Make the exception for a mistake at a place."""
+    return Stop(Diagnostic(code, message, Label(span, label), tuple(related), (), help))
+
+
+def follow_on() -> Stop:
+    """Make the exception for what is wrong only because something before it is."""
+    return Stop(None)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return "did you mean `relu`?", or nothing when no known name is near.
+
+    >>> did_you_mean("rleu", ["relu", "conv"])
+    'did you mean `relu`?'
+    """
+    import difflib  # only when there is a mistake to explain
+
+    near = difflib.get_close_matches(name, sorted(set(known)), n=1, cutoff=0.6)
+    return f"did you mean `{near[0]}`?" if near else ""

@@ -1,0 +1,223 @@
+"""The files of a program: the one that is compiled, and those it imports, each read and parsed once."""
+
+import os
+import stat
+
+from archc.compiler.problems import Stop, did_you_mean, stop
+from archc.dsl import ast
+from archc.dsl.decode import decode
+from archc.dsl.diagnostics import ArchError, Diagnostic, Label
+from archc.dsl.parser import parse
+from archc.dsl.source import Source, Span
+
+ZOO = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "archs")
+LARGEST_FILE = 4 * 2**20  # bytes; the largest network of the zoo has 8 thousand
+
+
+class Definition:
+    """What a name of a file stands for: an item, and the file that holds it."""
+
+    __slots__ = ("item", "span", "unit")
+
+    def __init__(self, item: ast.Item, unit: "Unit", span: Span) -> None:
+        self.item = item
+        self.unit = unit
+        self.span = span
+
+
+class Unit:
+    """A file with its names resolved: its own and those it imports. `path` is its real path, empty for plain text."""
+
+    __slots__ = ("file", "names", "path", "values")
+
+    def __init__(self, file: ast.File, path: str) -> None:
+        self.file = file
+        self.path = path
+        self.names: dict[str, Definition] = {}
+        self.values: dict[str, object] = {}  # of the `let`s of the file, once they are needed
+
+    def arches(self) -> dict[str, Definition]:
+        """The architectures that this file defines itself, in order."""
+        return {
+            name: definition
+            for name, definition in self.names.items()
+            if definition.unit is self and isinstance(definition.item, ast.Arch | ast.Specialisation)
+        }
+
+
+class Program:
+    """The main file and all that it imports.
+
+    `units` maps the shown name of every file to its unit, the main one first.
+    """
+
+    __slots__ = ("_by_path", "_found", "_root", "main", "units")
+
+    def __init__(self, source: Source, path: str = "") -> None:
+        """Read what `source` imports.
+
+        Raises:
+            ArchError: a file has mistakes in its syntax, or an import cannot be resolved.
+        """
+        self.units: dict[str, Unit] = {}
+        self._by_path: dict[str, Unit] = {}
+        self._found: list[Diagnostic] = []
+        self._root = project_root(path) if path else os.path.realpath(os.curdir)
+        self.main = self._add(source, os.path.realpath(path) if path else "", ())
+        if self._found:
+            raise ArchError(self._found)
+
+    def _add(self, source: Source, path: str, importers: tuple[str, ...]) -> Unit:
+        parsed = parse(source)
+        self._found.extend(parsed.diagnostics)
+        unit = Unit(parsed.file, path)
+        self.units[source.name] = unit
+        if path:
+            self._by_path[path] = unit
+        for item in parsed.file.items:
+            try:
+                self._define(unit, item, (*importers, path))
+            except Stop as error:
+                assert error.diagnostic is not None
+                self._found.append(error.diagnostic)
+            except ArchError as error:
+                self._found.extend(error.diagnostics)
+        return unit
+
+    def _define(self, unit: Unit, item: ast.Item, importers: tuple[str, ...]) -> None:
+        if isinstance(item, ast.Import):
+            imported = self._import(unit, item, importers)
+            for name in item.names:
+                definition = imported.names.get(name.text)
+                if definition is None:
+                    if any(found.severity == "error" for found in self._found):
+                        continue  # the name may stand in a part that could not be parsed
+                    near = did_you_mean(name.text, imported.names)
+                    message = f"`{item.path}` has no `{name.text}`"
+                    names = ", ".join(f"`{known}`" for known in imported.names) or "nothing"
+                    raise stop("E0108", name.span, message, "not there", help=near or f"it has {names}")
+                self._bind(unit, name, definition)
+            return
+        for name in _names(item.pattern) if isinstance(item, ast.Let) else (item.name,):
+            self._bind(unit, name, Definition(item, unit, name.span))
+
+    def _bind(self, unit: Unit, name: ast.Name, definition: Definition) -> None:
+        before = unit.names.get(name.text)
+        if before is None:
+            # The place of an imported name is where this file imports it.
+            unit.names[name.text] = Definition(definition.item, definition.unit, name.span)
+        elif before.item is not definition.item or before.unit is definition.unit is unit:
+            raise stop(
+                "E0102",
+                name.span,
+                f"`{name.text}` is defined twice in this file",
+                "here again",
+                related=[Label(before.span, "here first")],
+                help="give one of them another name",
+            )
+
+    def _import(self, unit: Unit, item: ast.Import, importers: tuple[str, ...]) -> Unit:
+        where = item.path_span
+        shown, path, root = self._resolve(unit, item)
+        if path in importers:
+            chain = " -> ".join(os.path.basename(step) for step in (*importers[importers.index(path) :], path))
+            raise stop(
+                "E0106",
+                where,
+                "this import leads back to its own file",
+                chain,
+                help="move what both need into a third file",
+            )
+        if path in self._by_path:
+            return self._by_path[path]
+        if os.path.commonpath([path, root]) != root:
+            message = f"`{item.path}` lies outside the project"
+            raise stop("E0107", where, message, f"the project is {root}", help="copy the file into the project")
+        try:
+            data = read_file(path)
+        except OSError as error:
+            raise stop("E0105", where, f"cannot read `{item.path}`", error.strerror or str(error)) from None
+        return self._add(decode(shown, data), path, importers)
+
+    def _resolve(self, unit: Unit, item: ast.Import) -> tuple[str, str, str]:
+        """Return the shown name, the real path and the folder that must hold it, for what an import names."""
+        name = item.path.removeprefix("zoo:")
+        if os.path.isabs(name) or "\0" in name or not name:
+            raise stop("E0107", item.path_span, "an import names a file by its relative path", "not relative")
+        places = (
+            []
+            if item.path.startswith("zoo:")
+            else [(os.path.dirname(unit.file.source.name), os.path.dirname(unit.path))]
+        )
+        zoo = os.path.realpath(ZOO)
+        for shown, folder in [*places, (shown_path(zoo), zoo)]:
+            path = os.path.realpath(os.path.join(folder, name))
+            if os.path.lexists(os.path.join(folder, name)):
+                root = zoo if os.path.commonpath([path, zoo]) == zoo else self._root
+                return os.path.normpath(os.path.join(shown, name)), path, root
+        known = [*_arch_files(places[0][1] or os.curdir), *_arch_files(zoo)] if places else _arch_files(zoo)
+        looked = "beside this file and in the zoo" if places else "in the zoo"
+        raise stop(
+            "E0105",
+            item.path_span,
+            f"there is no file `{item.path}`",
+            f"looked {looked}",
+            help=did_you_mean(name, known) or "`archc zoo` lists the networks of the zoo",
+        )
+
+
+def _names(pattern: ast.Pattern) -> list[ast.Name]:
+    """The names that a pattern binds, from left to right."""
+    names: list[ast.Name] = []
+    waiting = [pattern]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, ast.Name):
+            names.append(part)
+        else:
+            waiting.extend(reversed(part.items))
+    return names
+
+
+def _arch_files(folder: str) -> list[str]:
+    try:
+        return [entry for entry in os.listdir(folder) if entry.endswith(".arch")]
+    except OSError:
+        return []
+
+
+def shown_path(path: str) -> str:
+    """Return a path as messages show it: relative when it lies below the current folder."""
+    relative = os.path.relpath(path)
+    return path if relative.startswith(os.pardir) else relative
+
+
+def project_root(path: str) -> str:
+    """Return the project of a file: the nearest folder above it with a project's mark, else its own folder."""
+    own = folder = os.path.dirname(os.path.realpath(path))
+    while True:
+        if any(os.path.exists(os.path.join(folder, mark)) for mark in ("pyproject.toml", ".git", "archs")):
+            return folder
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            return own
+        folder = parent
+
+
+def read_file(path: str) -> bytes:
+    """Read a file of text.
+
+    Raises:
+        OSError: it is not there, not a regular file (a folder, a pipe, a device), too large, or not readable.
+    """
+    # Opened without waiting, so that a pipe cannot hold us up before we see that it is one.
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    with open(descriptor, "rb") as stream:
+        status = os.fstat(descriptor)
+        if stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError(21, "it is a folder", path)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(22, "it is not a regular file", path)
+        if status.st_size > LARGEST_FILE:
+            raise OSError(27, f"it is larger than {LARGEST_FILE // 2**20} MiB", path)
+        return stream.read()

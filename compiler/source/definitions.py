@@ -1,0 +1,267 @@
+"""What a class constructs, as data: calls whose arguments are values, or one value for each instance of the class."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, Union
+
+from archc.compiler.ops.entry import REQUIRED, Construct, Op
+
+if TYPE_CHECKING:
+    from archc.compiler.source.classes import Class
+    from archc.compiler.source.scopes import Scope
+
+
+class Vector(NamedTuple):
+    """One value for each of several instances."""
+
+    values: tuple[object, ...]
+
+    @property
+    def same(self) -> bool:
+        return all(equal(value, self.values[0]) for value in self.values)
+
+
+class Progression(NamedTuple):
+    """The value of round `i` of a loop: `base + step * i`."""
+
+    base: object
+    step: object
+
+
+class Argument(NamedTuple):
+    """An argument of a call; left out where its value is the default. `hint` is what it is called."""
+
+    name: str | None
+    value: object
+    hint: str
+    default: object = REQUIRED
+
+
+class Made(NamedTuple):
+    """A call of a module's class: one of torch's by its name, or one of the classes that are written."""
+
+    callee: "str | Class"
+    arguments: tuple[Argument, ...]
+    optional: frozenset[str] = frozenset()  # arguments that may be absent, because their default is known
+
+
+class Chain(NamedTuple):
+    """`nn.Sequential(...)` over modules."""
+
+    items: tuple["Definition", ...]
+
+
+class Run(NamedTuple):
+    """Several modules alike: `*[... for i in range(count)]` within a chain, or the rounds of a loop."""
+
+    count: object
+    item: "Definition"
+
+
+class Inner(NamedTuple):
+    """A module that is handed to the constructor: the same block once more, within itself."""
+
+    scope: object
+
+
+Definition: TypeAlias = Union[Made, Chain, Run, Inner]
+
+
+def equal(a: object, b: object) -> bool:
+    """Say whether two values are written alike: `1`, `1.0` and `True` are three values."""
+    return type(a) is type(b) and a == b
+
+
+def leaf(op: Op, built: Construct) -> Made:
+    """Return the call that constructs an operator's module, every argument with the name it goes by."""
+    defaults = {parameter.name: parameter.default for parameter in op.parameters}
+    known = [name for name, default in defaults.items() if default is REQUIRED]
+    optional = frozenset(name for name, default in defaults.items() if default is not REQUIRED)
+    positional = [value for name, value in built.arguments if name is None]
+    # The sizes that the input determines come first: `in_channels` before the text's own `out_channels`.
+    hints = known[: len(positional)]
+    missing = len(positional) - len(hints)
+    first = known[0] if known else ""
+    determined = "in_" + first.removeprefix("out_") if first.startswith("out_") else "channels"
+    hints = [determined] * missing + hints
+    arguments = [Argument(None, value, hint) for value, hint in zip(positional, hints, strict=True)]
+    for name, value in built.arguments:
+        if name is not None:
+            arguments.append(Argument(name, value, name, defaults.get(name, REQUIRED)))
+    return Made(built.callee, tuple(arguments), optional)
+
+
+def skeleton(definition: Definition) -> object:
+    """Return what has to be equal for two definitions to differ in values only."""
+    match definition:
+        case Made(callee, arguments, optional):
+            if isinstance(callee, str):
+                fixed = tuple(a.name for a in arguments if a.name not in optional)
+                return (callee, fixed)
+            return (callee.number, tuple(skeleton(a.value) for a in arguments if _is_definition(a.value)))
+        case Chain(items):
+            return ("chain", *map(skeleton, items))
+        case Run(_, item):
+            return ("run", skeleton(item), _progressions(item))
+        case Inner():
+            return "inner"
+
+
+def _progressions(definition: Definition) -> tuple[object, ...]:
+    if isinstance(definition, Made):
+        return tuple(a.hint for a in definition.arguments if isinstance(a.value, Progression))
+    if isinstance(definition, Chain):
+        return tuple(map(_progressions, definition.items))
+    return ()
+
+
+def _is_definition(value: object) -> bool:
+    return isinstance(value, Made | Chain | Run | Inner)
+
+
+def merged(definitions: Sequence[Definition]) -> Definition:
+    """Return one definition for several with the same skeleton; every value becomes a vector."""
+    first = definitions[0]
+    match first:
+        case Made(callee, _, optional):
+            return Made(callee, tuple(_merged_arguments([d.arguments for d in definitions])), optional)  # type: ignore[union-attr]
+        case Chain(items):
+            return Chain(tuple(merged([d.items[i] for d in definitions]) for i in range(len(items))))  # type: ignore[union-attr]
+        case Run():
+            return Run(
+                Vector(tuple(d.count for d in definitions)),  # type: ignore[union-attr]
+                merged([d.item for d in definitions]),  # type: ignore[union-attr]
+            )
+        case Inner():
+            return Inner(tuple(d.scope for d in definitions))  # type: ignore[union-attr]
+
+
+def _merged_arguments(rows: Sequence[tuple[Argument, ...]]) -> list[Argument]:
+    named = [{argument.name or position: argument for position, argument in enumerate(row)} for row in rows]
+    keys = list(named[0])
+    for row in named[1:]:
+        if list(row) != keys:
+            keys = _interleaved(keys, list(row))
+    result = []
+    for key in keys:
+        present = next(row[key] for row in named if key in row)
+        values = [row[key].value if key in row else present.default for row in named]
+        if _is_definition(values[0]):
+            value: object = merged(values)  # type: ignore[arg-type]
+        elif any(isinstance(value, Progression) for value in values):
+            pairs = [value if isinstance(value, Progression) else Progression(value, 0) for value in values]
+            value = Progression(Vector(tuple(p.base for p in pairs)), Vector(tuple(p.step for p in pairs)))
+        else:
+            value = Vector(tuple(values))
+        result.append(present._replace(value=value))
+    return result
+
+
+def _interleaved(a: list[object], b: list[object]) -> list[object]:  # type: ignore[misc]
+    """Return all of two lists, in an order that both agree with."""
+    result: list[object] = []
+    rest = list(b)
+    for key in a:
+        if key in rest:
+            cut = rest.index(key)
+            result += [k for k in rest[:cut] if k not in a]
+            rest = rest[cut + 1 :]
+        result.append(key)
+    return result + [k for k in rest if k not in a]
+
+
+def mapped(definition: Definition, change: Callable[[object], object]) -> Definition:
+    """Return a definition with every value changed."""
+    match definition:
+        case Made(callee, arguments, optional):
+            changed = []
+            for argument in arguments:
+                value = argument.value
+                new = mapped(value, change) if _is_definition(value) else change(value)  # type: ignore[arg-type]
+                changed.append(argument._replace(value=new))
+            return Made(callee, tuple(changed), optional)
+        case Chain(items):
+            return Chain(tuple(mapped(item, change) for item in items))
+        case Run(count, item):
+            return Run(change(count), mapped(item, change))
+        case Inner():
+            return definition
+
+
+class Irregular(Exception):
+    """Values that follow no rule."""
+
+
+def regular(definitions: Sequence[Definition]) -> Definition | None:
+    """Return the definition of round `i` when several differ by arithmetic progressions only, else `None`."""
+    if len({skeleton(definition) for definition in definitions}) > 1:
+        return None
+
+    def change(value: object) -> object:
+        if isinstance(value, Progression):
+            if isinstance(value.base, Vector) and isinstance(value.step, Vector) and value.base.same and value.step.same:
+                return Progression(value.base.values[0], value.step.values[0])
+            raise Irregular
+        assert isinstance(value, Vector)
+        if value.same:
+            return value.values[0]
+        numbers = [number for number in value.values if type(number) is int]
+        steps = {b - a for a, b in zip(numbers, numbers[1:], strict=False)}
+        if len(numbers) < len(value.values) or len(steps) > 1:
+            raise Irregular
+        return Progression(numbers[0], steps.pop())
+
+    try:
+        return mapped(merged(definitions), change)
+    except Irregular:
+        return None
+
+
+def folded(items: Sequence[Definition]) -> Chain:
+    """Return a chain in which modules that follow each other and are alike are one `Run`."""
+    result: list[Definition] = []
+    position = 0
+    while position < len(items):
+        end = position + 1
+        if not _is_plain(items[position]):
+            kind = skeleton(items[position])
+            while end < len(items) and skeleton(items[end]) == kind:
+                end += 1
+        result.extend(_runs(items[position:end]))
+        position = end
+    return Chain(tuple(result))
+
+
+def _runs(items: Sequence[Definition]) -> list[Definition]:
+    """Fold modules with one skeleton: all of them by a progression, or those that are equal to their neighbours."""
+    whole = regular(items) if len(items) > 2 else None
+    if whole is not None:
+        return [Run(len(items), whole)]
+    result: list[Definition] = []
+    start = 0
+    for position in range(1, len(items) + 1):
+        if position < len(items) and _equal_to(items[start], items[position]):
+            continue
+        length = position - start
+        result.append(Run(length, items[start]) if length > 1 else items[start])
+        start = position
+    return result
+
+
+def _equal_to(a: Definition, b: Definition) -> bool:
+    both = regular([a, b])
+    return both is not None and not _has_progression(both)
+
+
+def _is_plain(definition: Definition) -> bool:
+    return isinstance(definition, Inner) or (isinstance(definition, Made) and isinstance(definition.callee, str))
+
+
+def _has_progression(definition: Definition) -> bool:
+    found: list[bool] = []
+
+    def look(value: object) -> object:
+        found.append(isinstance(value, Progression))
+        return value
+
+    mapped(definition, look)
+    return any(found)

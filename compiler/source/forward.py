@@ -1,0 +1,343 @@
+"""The body of `forward`: one statement per step, in few variables, named as a person would."""
+
+import re
+from collections.abc import Iterable, Mapping
+from string import Formatter
+from typing import NamedTuple, TypeAlias
+
+from archc.compiler.ir import Graph, Region, ShapedGraph
+from archc.compiler.ops.entry import Call, Expression, Statements
+from archc.compiler.source.layout import WIDTH
+from archc.compiler.source.names import variable
+from archc.compiler.source.scopes import Scope, Step
+from archc.dsl import ast
+from archc.dsl.source import Span
+
+
+class Hole(NamedTuple):
+    """A value in the text of `forward`; where it differs between instances it is kept as an attribute."""
+
+    value: object
+    hint: str
+
+
+Parts: TypeAlias = tuple["str | Hole", ...]
+
+
+class Code(NamedTuple):
+    """An expression. `atomic` says that it can stand anywhere without brackets."""
+
+    parts: Parts
+    atomic: bool = True
+
+
+class Statement(NamedTuple):
+    """One statement of `forward`, and the place in the text it comes from."""
+
+    parts: Parts
+    origin: Span | None
+
+
+class Forward(NamedTuple):
+    """The names of the arguments of `forward`, and its statements."""
+
+    parameters: tuple[str, ...]
+    statements: tuple[Statement, ...]
+
+
+def skeleton(forward: Forward) -> object:
+    """Return what has to be equal for two bodies to differ in values only."""
+    lines = tuple(tuple(part if isinstance(part, str) else None for part in s.parts) for s in forward.statements)
+    return forward.parameters, lines
+
+
+def join(parts: Iterable["str | Hole"]) -> Parts:
+    """Join neighbouring texts."""
+    result: list[str | Hole] = []
+    for part in parts:
+        if isinstance(part, str) and result and isinstance(result[-1], str):
+            result[-1] += part
+        elif part != "":
+            result.append(part)
+    return tuple(result)
+
+
+def forward(scope: Scope, shaped: ShapedGraph, access: Mapping[str, str], parameters: tuple[str, ...], *, taken: Iterable[str] = (), result: str = "") -> Forward:
+    """Write the body of a scope's `forward`.
+
+    Args:
+        access: how each module of the scope is written, by its key.
+        parameters: the names of the scope's inputs.
+        taken: names that are in use.
+        result: the class of the named tuple of several results.
+    """
+    return _Body(scope, shaped, access, parameters, taken, result).write()
+
+
+def parameter_names(scope: Scope, graph: Graph) -> tuple[str, ...]:
+    """Return the names of the arguments of a scope's `forward`: `x` for the flow, the text's own names for others."""
+    own = _declared_inputs(scope.region)
+    names: list[str] = []
+    for number, value in enumerate(scope.inputs):
+        if len(scope.inputs) == 1 or (not own and number == 0):
+            wish = "x"
+        elif value in own:
+            wish = own[value]
+        else:
+            wish = graph.names.get(value, "x" if number == 0 else "y")
+        names.append(variable(wish, names))
+    return tuple(names)
+
+
+def _declared_inputs(region: Region) -> dict[int, str]:
+    if region.definition is None:
+        return {}
+    declared = [s.name.text for s in region.definition.body.statements if isinstance(s, ast.Input)]
+    return dict(zip(region.inputs, declared, strict=False))
+
+
+class _Body:
+    def __init__(self, scope: Scope, shaped: ShapedGraph, access: Mapping[str, str], parameters: tuple[str, ...], taken: Iterable[str], result: str) -> None:
+        self.scope = scope
+        self.shaped = shaped
+        self.access = access
+        self.result = result
+        self.reserved = set(taken)
+        self.parameters = parameters
+        self.steps = [step for step in scope.steps if step.live]
+        self.names: dict[int, str] = dict(zip(scope.inputs, parameters, strict=True))
+        self.holder: dict[str, int] = {name: value for value, name in self.names.items()}
+        self.pending: dict[int, Code] = {}
+        self.last: dict[int, int] = {}
+        self.uses: dict[int, int] = {}
+        for index, step in enumerate(self.steps):
+            for value in step.inputs:
+                self.last[value] = index
+                self.uses[value] = self.uses.get(value, 0) + 1
+        for value in scope.outputs:
+            self.last[value] = len(self.steps)
+            self.uses[value] = self.uses.get(value, 0) + 1
+        self.flows, self.inlined = _flows(scope.region, self.steps)
+        self.statements: list[Statement] = []
+
+    def write(self) -> Forward:
+        for index, step in enumerate(self.steps):
+            self._step(index, step)
+        self._return()
+        return Forward(self.parameters, tuple(self.statements))
+
+    # ---- one step
+
+    def _step(self, index: int, step: Step) -> None:
+        code = self._code(index, step)
+        origin = step.span
+        if isinstance(code, list):
+            self.statements.extend(Statement(parts, origin) for parts in code)
+            return
+        outputs = [value for value in step.outputs if value in self.last]
+        if len(step.outputs) == 1 and self._is_inlined(index, step, code):
+            self.pending[step.outputs[0]] = code
+            return
+        if index == len(self.steps) - 1 and not step.training and tuple(step.outputs) == self.scope.outputs and not self.result:
+            self.statements.append(Statement(join(["return ", *code.parts]), origin))
+            self.names.update(dict.fromkeys(step.outputs, ""))
+            return
+        targets = [self._target(index, value) if value in self.last else "_" for value in step.outputs]
+        for name, value in zip(targets, step.outputs, strict=True):
+            if value in outputs:
+                self._bind(name, value)
+        parts = [", ".join(targets), " = ", *code.parts]
+        if step.training:
+            parts.append(" if self.training else None")
+        self.statements.append(Statement(join(parts), origin))
+
+    def _bind(self, name: str, value: int) -> None:
+        self.names[value] = name
+        self.holder[name] = value
+
+    def _target(self, index: int, value: int) -> str:
+        """Choose the variable of a result, and save what is in it when that is still needed."""
+        text = self.shaped.graph.names.get(value)
+        produced_here = value not in self.scope.outputs or self.uses[value] > 1
+        if text is not None and (produced_here or self.result):
+            live = {name for name, held in self.holder.items() if self.last.get(held, -1) > index}
+            return variable(text, live | self.reserved)
+        flow = self.flows.get(index, "x")
+        if flow in self.reserved:
+            flow = variable(flow, self.reserved)
+        held = self.holder.get(flow)
+        if held is not None and held != value and self.last.get(held, -1) > index:
+            if flow not in ("x", *self.parameters):
+                return self._fresh(flow, index)
+            saved = self._fresh("identity", index)
+            self.statements.append(Statement((f"{saved} = {flow}",), self.steps[index].span))
+            self._bind(saved, held)
+        return flow
+
+    def _fresh(self, name: str, index: int) -> str:
+        live = {held_by for held_by, held in self.holder.items() if self.last.get(held, -1) >= index}
+        return variable(name, live | self.reserved)
+
+    def _is_inlined(self, index: int, step: Step, code: Code) -> bool:
+        """Say whether a result is written where it is used instead of getting a name."""
+        value = step.outputs[0]
+        if self.uses.get(value) != 1 or value in self.scope.outputs or value in self.shaped.graph.names or step.training:
+            return False
+        if index in self.inlined:
+            return _length(code) <= WIDTH // 2 - 12
+        following = self.steps[index + 1]
+        if value not in following.inputs or self.flows.get(index, "x") != self.flows.get(index + 1, "x"):
+            return False
+        return self._is_light(following) and (step.key in self.access or not code.atomic) and _length(code) < WIDTH - 30
+
+    def _is_light(self, step: Step) -> bool:
+        return is_light(step, self.shaped) and step.key not in self.access
+
+    # ---- expressions
+
+    def _code(self, index: int, step: Step) -> Code | list[Parts]:
+        call: Expression | Statements
+        if step.scope is not None:
+            inputs = [self._input(value, bracket=False) for value in step.inputs]
+            return Code(join([self.access[step.key], "(", *_listed(inputs), ")"]))
+        node = step.node
+        assert node is not None
+        found = call_of(step, self.shaped)
+        module = self.access.get(step.key, "") if step.key else ""
+        applied = node.op.apply(found) if module and node.op.apply is not None else None
+        if applied is not None:
+            call = applied
+        elif module:
+            inputs = [self._input(value, bracket=False) for value in step.inputs]
+            return Code(join([module, "(", *_listed(inputs), ")"]))
+        elif node.op.given is not None and len(step.inputs) > 1:
+            call = node.op.given(found)
+        else:
+            assert node.op.function is not None, f"{node.op.name} can be applied neither as a module nor as a function"
+            call = node.op.function(found)
+        if isinstance(call, Statements):
+            return self._lines(index, step, call, module)
+        return Code(join(self._filled(call.template, step, call.values, module)), call.atomic)
+
+    def _filled(self, template: str, step: Step, values: Mapping[str, object], module: str, outputs: Mapping[str, str] = {}) -> list[str | Hole]:
+        parts: list[str | Hole] = []
+        is_call = re.match(r"[\w.]+\(", template) is not None
+        for text, name, _, _ in Formatter().parse(template):
+            parts.append(text)
+            if name is None:
+                continue
+            if name == "module":
+                parts.append(module)
+            elif name in outputs:
+                parts.append(outputs[name])
+            elif name.isdigit():
+                parts.extend(self._input(step.inputs[int(name)], bracket=not is_call))
+            else:
+                hint = name
+                if re.fullmatch(r"a\d+", name):
+                    hint = "size"
+                parts.append(Hole(values[name], hint))
+        return parts
+
+    def _input(self, value: int, *, bracket: bool) -> Parts:
+        if value in self.pending:
+            code = self.pending[value]
+            return ("(", *code.parts, ")") if bracket and not code.atomic else code.parts
+        return (self.names[value],)
+
+    def _lines(self, index: int, step: Step, call: Statements, module: str) -> list[Parts]:
+        # The inputs are read before the outputs get their names.
+        before = dict(self.names)
+        targets = {f"y{i}": self._target(index, value) if value in self.last else "_" for i, value in enumerate(step.outputs)}
+        after = self.names
+        self.names = before | {v: n for v, n in after.items() if v in step.inputs}
+        lines = [join(self._filled(line, step, getattr(call, "values", {}), module, targets)) for line in call.lines]
+        self.names = after
+        for name, value in zip(targets.values(), step.outputs, strict=True):
+            if value in self.last:
+                self._bind(name, value)
+        return lines
+
+    # ---- the end
+
+    def _return(self) -> None:
+        outputs = self.scope.outputs
+        if self.statements and self.statements[-1].parts and str(self.statements[-1].parts[0]).startswith("return "):
+            return
+        if not self.result:
+            text = ", ".join("".join(map(str, self._input(value, bracket=False))) for value in outputs)
+            self.statements.append(Statement((f"return {text}",), None))
+            return
+        graph = self.shaped.graph
+        always = [self.names[output.value] for output in graph.outputs if not output.training]
+        plain = always[0] if len(always) == 1 else f"{self.result}({', '.join(always)})"
+        everything = ", ".join(self.names[output.value] for output in graph.outputs)
+        if len(always) < len(graph.outputs):
+            self.statements.append(Statement(("if self.training:",), None))
+            self.statements.append(Statement((f"    return {self.result}({everything})",), None))
+        self.statements.append(Statement((f"return {plain}",), None))
+
+
+def call_of(step: Step, shaped: ShapedGraph) -> Call:
+    """Return the use of an operator as its rules see it."""
+    assert step.node is not None
+    types = shaped.types
+    return Call(step.node.arguments, tuple(types[v] for v in step.node.inputs), tuple(types[v] for v in step.node.outputs))
+
+
+def is_light(step: Step, shaped: ShapedGraph) -> bool:
+    """Say whether a step is a function of one value without arguments, such as `F.relu(x)`."""
+    node = step.node
+    if node is None or node.op.function is None or len(node.inputs) != 1:
+        return False
+    found = node.op.function(call_of(step, shaped))
+    return not found.values and re.fullmatch(r"[\w.]+\(\{0\}\)", found.template) is not None
+
+
+def _listed(inputs: list[Parts]) -> Parts:
+    result: list[str | Hole] = []
+    for number, parts in enumerate(inputs):
+        if number:
+            result.append(", ")
+        result.extend(parts)
+    return tuple(result)
+
+
+def _length(code: Code) -> int:
+    return sum(len(part) if isinstance(part, str) else 4 for part in code.parts)
+
+
+def _flows(region: Region, steps: list[Step]) -> tuple[dict[int, str], set[int]]:
+    """Return the variable each step's result goes to, and the steps whose result is written where it is used.
+
+    A merge with one long branch keeps that branch in `x`: a residual block reads `identity = x`, the layers, and the
+    sum. With several long branches, each has a variable of its own.
+    """
+    flows: dict[int, str] = {}
+    inlined: set[int] = set()
+    waiting: list[tuple[Region, str]] = [(region, "x")]
+    starts = {step.start: index for index, step in enumerate(steps)}
+    while waiting:
+        current, flow = waiting.pop()
+        branches = [child for child in current.children if child.kind == "branch"] if current.kind == "merge" else []
+        if not branches:
+            waiting.extend((child, flow) for child in current.children if child.path is None or child is region)
+            continue
+        inside = [[starts[i] for i in range(b.start, b.end) if i in starts] for b in branches]
+        long = [steps_inside for steps_inside in inside if len(steps_inside) > 1]
+        short = [steps_inside for steps_inside in inside if len(steps_inside) == 1]
+        for number, (branch, indices) in enumerate(zip(branches, inside, strict=True)):
+            if len(indices) > 1 and len(long) == 1:
+                name = flow
+            elif len(long) == 1 and len(short) == 1:
+                name = "identity"
+            else:
+                label = steps[indices[0]].key if len(indices) == 1 else ""
+                own = f"branch{number + 1}" if flow == "x" else f"{flow}_{number + 1}"
+                name = variable(label) if re.fullmatch(r"[a-z][a-z0-9_]*", label, re.ASCII) else own
+            for index in indices:
+                flows[index] = name
+            if not long and len(short) <= 2:
+                inlined.update(indices)
+            waiting.append((branch, name))
+    return flows, inlined

@@ -1,0 +1,147 @@
+"""Lines of Python laid out as `ruff format` leaves them: the writer of the text, and how a long statement is broken."""
+
+import ast
+from collections.abc import Iterable
+
+from archc.dsl.source import Span
+
+WIDTH = 88
+_INDENT = "    "
+
+
+class Lines:
+    """The text while it is being written; every line remembers what it comes from.
+
+    >>> lines = Lines()
+    >>> lines.add("x = 1")
+    >>> lines.blank()
+    >>> lines.text(), lines.origins()
+    ('x = 1\\n\\n', (None, None))
+    """
+
+    __slots__ = ("_lines", "_origins")
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._origins: list[Span | None] = []
+
+    def add(self, text: str, *, depth: int = 0, origin: Span | None = None) -> None:
+        """Add one statement, `depth` levels deep, broken over several lines where it is too long."""
+        for line in broken(text, depth):
+            self._lines.append(line)
+            self._origins.append(origin)
+
+    def raw(self, text: str, *, depth: int = 0, origin: Span | None = None) -> None:
+        """Add lines that nothing breaks: comments and docstrings."""
+        for line in text.split("\n"):
+            self._lines.append(_INDENT * depth + line if line else "")
+            self._origins.append(origin)
+
+    def blank(self, count: int = 1) -> None:
+        self._lines.extend([""] * count)
+        self._origins.extend([None] * count)
+
+    def text(self) -> str:
+        return "".join(f"{line}\n" for line in self._lines)
+
+    def origins(self) -> tuple[Span | None, ...]:
+        return tuple(self._origins)
+
+
+def broken(statement: str, depth: int) -> list[str]:
+    """Return the lines of a simple statement or of the head of a function.
+
+    >>> broken("self.conv = nn.Conv2d(3, 64, kernel_size=3)", 2)
+    ['        self.conv = nn.Conv2d(3, 64, kernel_size=3)']
+    >>> for line in broken("self.convolution = nn.Conv2d(3, 64, kernel_size=3, padding=1, bias=False)", 3):
+    ...     print(line)
+                self.convolution = nn.Conv2d(
+                    3,
+                    64,
+                    kernel_size=3,
+                    padding=1,
+                    bias=False,
+                )
+    """
+    line = _INDENT * depth + statement
+    if len(line) <= WIDTH:
+        return [line]
+    if statement.startswith("def "):
+        return _head(statement, depth)
+    if statement.endswith(":"):
+        return [line]
+    tree = ast.parse(statement).body[0]
+    value = tree.value if isinstance(tree, ast.Assign | ast.AnnAssign | ast.Return | ast.Expr) else None
+    if value is None:
+        return [line]
+    prefix = statement[: value.col_offset] if not statement[value.col_offset - 1 : value.col_offset] == "(" else None
+    if prefix is None:
+        return [line]
+    text = statement[value.col_offset :]
+    if isinstance(value, ast.BinOp):
+        return _sum(prefix, value, text, depth)
+    return _layout(prefix, value, statement, depth, "")
+
+
+def _head(statement: str, depth: int) -> list[str]:
+    tree = ast.parse(statement + " ...").body[0]
+    assert isinstance(tree, ast.FunctionDef)
+    opening = statement.index("(")
+    closing = statement.rindex(")")
+    outer = _INDENT * depth
+    lines = [outer + statement[: opening + 1]]
+    defaults: list[ast.expr | None] = [None] * (len(tree.args.args) - len(tree.args.defaults))
+    defaults += tree.args.defaults
+    for argument, default in zip(tree.args.args, defaults, strict=True):
+        end = (default or argument).end_col_offset
+        lines.append(f"{outer}{_INDENT}{statement[argument.col_offset : end]},")
+    return [*lines, outer + statement[closing:]]
+
+
+def _sum(prefix: str, value: ast.BinOp, text: str, depth: int) -> list[str]:
+    """Break a sum at its operators, inside brackets."""
+    outer = _INDENT * depth
+    inner = outer + _INDENT
+    start = value.col_offset
+    parts: list[str] = []
+    node: ast.expr = value
+    while isinstance(node, ast.BinOp) and isinstance(node.op, type(value.op)):
+        left_end = node.left.end_col_offset
+        assert left_end is not None
+        parts.append(text[left_end - start : node.right.end_col_offset - start].strip())  # type: ignore[operator]
+        node = node.left
+    parts.append(text[: node.end_col_offset - start])  # type: ignore[operator]
+    return [f"{outer}{prefix}(", *(inner + part for part in reversed(parts)), f"{outer})"]
+
+
+def _layout(prefix: str, value: ast.expr, source: str, depth: int, suffix: str) -> list[str]:
+    """Break an expression at its outermost brackets, and what is in them where that is too long again."""
+    outer = _INDENT * depth
+    text = source[value.col_offset : value.end_col_offset]
+    line = outer + prefix + text + suffix
+    parts: Iterable[tuple[str, ast.expr]]
+    if len(line) <= WIDTH:
+        return [line]
+    match value:
+        case ast.Starred(value=inner):
+            return _layout(prefix + "*", inner, source, depth, suffix)
+        case ast.Call(func=function, args=arguments, keywords=keywords) if arguments or keywords:
+            opening = source[value.col_offset : function.end_col_offset] + "("
+            closing = ")"
+            parts = [("", argument) for argument in arguments]
+            parts += [(f"{keyword.arg}=", keyword.value) for keyword in keywords]
+        case ast.List(elts=items) if items:
+            opening, closing, parts = "[", "]", [("", item) for item in items]
+        case ast.Tuple(elts=items) if len(items) > 1:
+            opening, closing, parts = "(", ")", [("", item) for item in items]
+        case ast.ListComp(elt=element, generators=[generator]):
+            lines = [f"{outer}{prefix}["]
+            lines += _layout("", element, source, depth + 1, "")
+            clause = source[generator.target.col_offset : generator.iter.end_col_offset]
+            return [*lines, f"{outer}{_INDENT}for {clause}", f"{outer}]{suffix}"]
+        case _:
+            return [line]
+    lines = [f"{outer}{prefix}{opening}"]
+    for name, part in parts:
+        lines += _layout(name, part, source, depth + 1, ",")
+    return [*lines, f"{outer}{closing}{suffix}"]

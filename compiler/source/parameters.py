@@ -1,0 +1,213 @@
+"""The arguments of a class's constructor: the values in which its instances differ, and how each value is written."""
+
+from collections.abc import Iterable, Sequence
+
+from archc.compiler.ops.entry import REQUIRED
+from archc.compiler.source.definitions import Chain, Definition, Inner, Made, Progression, Run, Vector, equal
+from archc.compiler.source.forward import Forward, Hole
+from archc.compiler.source.names import is_attribute, is_literal, literal, variable
+from archc.compiler.source.scopes import Scope
+from archc.dsl import ast
+
+LARGEST_FACTOR = 8
+
+
+class Parameter:
+    """One argument of a constructor, with its value in each instance.
+
+    `attribute` is the name under which the class keeps the value, because its `forward` needs it; empty otherwise.
+    """
+
+    __slots__ = ("attribute", "default", "name", "values")
+
+    def __init__(self, name: str, values: tuple[object, ...], default: object = REQUIRED) -> None:
+        self.name = name
+        self.values = values
+        self.default = default
+        self.attribute = ""
+
+    @property
+    def has_default(self) -> bool:
+        return self.default is not REQUIRED
+
+    @property
+    def annotation(self) -> str:
+        if isinstance(self.values[0], Scope):
+            return "nn.Module"
+        values = (*self.values, self.default) if self.has_default else self.values
+        return _annotation(values)
+
+
+class Parameters:
+    """The arguments of one class; `text` writes any value of it as Python.
+
+    `keys` are the names of the class's modules, which no kept value may take.
+    """
+
+    __slots__ = ("_block", "_extra", "_inner", "_keys", "_used", "ordered")
+
+    def __init__(self, scopes: Sequence[Scope], keys: Iterable[str]) -> None:
+        self._block = _block_parameters(scopes)
+        self._extra: list[Parameter] = []
+        self._inner: Parameter | None = None
+        self._keys = set(keys)
+        self._used: set[str] = set()
+        self.ordered: tuple[Parameter, ...] = ()
+
+    def visit(self, definition: Definition) -> None:
+        """Find the values that differ in what a class constructs."""
+        match definition:
+            case Made(_, arguments):
+                for argument in arguments:
+                    if isinstance(argument.value, Made | Chain | Run | Inner):
+                        self.visit(argument.value)
+                    elif not is_default(argument.value, argument.default):
+                        self.text(argument.value, argument.hint)
+            case Chain(items):
+                for item in items:
+                    self.visit(item)
+            case Run(count, item):
+                self.text(count, "depth")
+                self.visit(item)
+            case Inner(scope):
+                assert isinstance(scope, tuple)
+                if self._inner is None:
+                    self._inner = Parameter(self._name("inner"), scope)
+
+    def visit_forward(self, bodies: Sequence[Forward]) -> None:
+        """Find the values that differ in `forward`: they are kept as attributes."""
+        for hole in holes(bodies):
+            self.text(hole.value, hole.hint, kept=True)
+
+    def arrange(self) -> None:
+        """Fix the order: what the input determines, the block's own, a module within; those with a default last."""
+        used = [*self._extra, *(parameter for parameter in self._block if parameter.name in self._used)]
+        if self._inner is not None:
+            used.append(self._inner)
+        for parameter in used:
+            if parameter.has_default and not any(equal(value, parameter.default) for value in parameter.values):
+                parameter.default = REQUIRED
+        self.ordered = tuple(sorted(used, key=lambda parameter: parameter.has_default))
+
+    @property
+    def inner(self) -> str:
+        """The name of the module that is handed in."""
+        assert self._inner is not None
+        return self._inner.name
+
+    def text(self, value: object, hint: str, *, kept: bool = False) -> str:
+        """Return a value as Python over the arguments; one that no argument gives becomes an argument itself."""
+        if isinstance(value, Progression):
+            return self._progression(value, hint)
+        assert isinstance(value, Vector)
+        if value.same:
+            return literal(value.values[0])
+        sources = [*self._block, *self._extra]
+        for parameter in sources:
+            if _alike(parameter.values, value.values):
+                return self._use(parameter, kept)
+        for parameter in self._block:
+            index = _element(parameter.values, value.values)
+            if index is not None:
+                return f"{self._use(parameter, kept)}[{index}]"
+        for parameter in sources:
+            found = _multiple(parameter.values, value.values)
+            if found is not None:
+                return found.format(self._use(parameter, kept))
+        parameter = Parameter(self._name(hint), value.values)
+        self._extra.append(parameter)
+        return self._use(parameter, kept)
+
+    def _progression(self, value: Progression, hint: str) -> str:
+        step = self.text(value.step, "step")
+        scaled = "i" if step == "1" else f"{step} * i"
+        base = self.text(value.base, hint)
+        if base == step and base != "1":
+            return f"{base} * (i + 1)"
+        return scaled if base == "0" else f"{base} + {scaled}"
+
+    def _use(self, parameter: Parameter, kept: bool) -> str:
+        self._used.add(parameter.name)
+        if not kept:
+            return parameter.name
+        if not parameter.attribute:
+            parameter.attribute = parameter.name if is_attribute(parameter.name) else f"{parameter.name}_"
+            while parameter.attribute in self._keys:
+                parameter.attribute += "_"
+        return f"self.{parameter.attribute}"
+
+    def _name(self, hint: str) -> str:
+        return variable(hint, {"i", *(parameter.name for parameter in (*self._block, *self._extra))})
+
+
+def holes(bodies: Sequence[Forward]) -> list[Hole]:
+    """Return the values of several bodies that differ in values only, as vectors."""
+    rows = [[part for s in body.statements for part in s.parts if isinstance(part, Hole)] for body in bodies]
+    return [Hole(Vector(tuple(hole.value for hole in column)), column[0].hint) for column in zip(*rows, strict=True)]
+
+
+def is_default(value: object, default: object) -> bool:
+    """Say whether an argument can be left out in every instance."""
+    return isinstance(value, Vector) and default is not REQUIRED and all(equal(v, default) for v in value.values)
+
+
+def _block_parameters(scopes: Sequence[Scope]) -> list[Parameter]:
+    """The block's parameters whose values can be written, under names that Python takes."""
+    definition = scopes[0].region.definition
+    defaults = {}
+    if definition is not None:
+        for declared in definition.parameters:
+            if isinstance(declared.default, ast.Literal):
+                defaults[declared.name.text] = declared.default.value
+    found: list[Parameter] = []
+    for name in scopes[0].region.arguments:
+        values = tuple(scope.region.arguments.get(name) for scope in scopes)
+        if all(map(is_literal, values)):
+            taken = {"i", *(parameter.name for parameter in found)}
+            found.append(Parameter(variable(name, taken), values, defaults.get(name, REQUIRED)))
+    return found
+
+
+def _alike(a: Sequence[object], b: Sequence[object]) -> bool:
+    return all(equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+def _element(sequences: Sequence[object], values: Sequence[object]) -> int | None:
+    """The index at which every sequence holds its value."""
+    lists = [one for one in sequences if isinstance(one, list | tuple)]
+    if len(lists) < len(sequences):
+        return None
+    shortest = min(map(len, lists))
+    return next((i for i in range(shortest) if _alike([one[i] for one in lists], values)), None)
+
+
+def _multiple(sources: Sequence[object], values: Sequence[object]) -> str | None:
+    """How values follow from others by one small factor, with `{}` for the others."""
+    pairs = [(a, b) for a, b in zip(sources, values, strict=True) if type(a) is int and type(b) is int and a > 1 and b > 1]
+    if len(pairs) < len(values):
+        return None
+    a, b = pairs[0]
+    if b % a == 0 and b // a <= LARGEST_FACTOR and all(y == x * (b // a) for x, y in pairs):
+        return f"{b // a} * {{}}"
+    if a % b == 0 and a // b <= LARGEST_FACTOR and all(x == y * (a // b) for x, y in pairs):
+        return f"{{}} // {a // b}"
+    return None
+
+
+def _annotation(values: Sequence[object]) -> str:
+    kinds = {_kind(value) for value in values}
+    if kinds == {"int", "float"}:
+        return "float"
+    if len(kinds) > 1 and all(kind.startswith("tuple[int") for kind in kinds):
+        return "tuple[int, ...]"
+    return " | ".join(sorted(kinds - {"None"}) + (["None"] if "None" in kinds else []))
+
+
+def _kind(value: object) -> str:
+    if value is None:
+        return "None"
+    if isinstance(value, tuple):
+        return f"tuple[{', '.join(map(_kind, value))}]" if value else "tuple[()]"
+    if isinstance(value, list):
+        return f"list[{_annotation(value)}]" if value else "list[int]"
+    return type(value).__name__

@@ -1,0 +1,253 @@
+"""The table of a network: its modules as a tree, repeats folded, with sizes, parameters and multiply-adds."""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from archc.compiler.cost import Cost, costs, total
+from archc.compiler.ir import Node, Region, ShapedGraph, Tensor
+from archc.compiler.ops.entry import REQUIRED
+from archc.compiler.sizes import Size, Symbolic, evaluate
+from archc.compiler.values import show
+
+
+class Entry(NamedTuple):
+    """One row: a module, an op that is none, or a scope with the rows in it.
+
+    `name` is the last part of the path; of folded rounds that of the first and of the last. `count` says how many
+    rounds a row stands for: `output` is then that of the last, `cost` that of all, and `children` are those of the
+    first. With `varying` the rounds differ in their sizes.
+    """
+
+    name: str
+    what: str
+    output: tuple[Tensor, ...]
+    cost: Cost
+    children: tuple["Entry", ...] = ()
+    count: int = 1
+    varying: bool = False
+
+
+def entries(shaped: ShapedGraph, *, fold: bool = True) -> tuple[Entry, ...]:
+    """Return the rows of the whole network, outermost first."""
+    return _Table(shaped, fold).inside(shaped.graph.root)
+
+
+class _Table:
+    """The rows of a network, while they are made."""
+
+    __slots__ = ("_costs", "_fold", "_shaped")
+
+    def __init__(self, shaped: ShapedGraph, fold: bool) -> None:
+        self._shaped = shaped
+        self._fold = fold
+        self._costs = costs(shaped)
+
+    def inside(self, region: Region) -> tuple[Entry, ...]:
+        """The rows of what a region holds; regions that open no scope put theirs where they stand."""
+        # Regions nest as deeply as blocks do, so they are visited with a stack: inner ones first.
+        done: dict[int, tuple[Entry, ...]] = {}
+        for inner in reversed(list(region.walk())):
+            if inner.kind == "loop" and self._fold:
+                done[id(inner)] = self._folded([done[id(part)] for part in inner.children])
+            else:
+                done[id(inner)] = self._direct(inner, done)
+        return done[id(region)]
+
+    def _direct(self, region: Region, done: Mapping[int, tuple[Entry, ...]]) -> tuple[Entry, ...]:
+        rows: list[Entry] = []
+        at = region.start
+        for child in region.children:
+            rows.extend(self._node(i) for i in range(at, child.start))
+            rows.extend(done[id(child)] if child.path is None else [self._scope(child, done[id(child)])])
+            at = child.end
+        rows.extend(self._node(i) for i in range(at, region.end))
+        return tuple(rows)
+
+    def _node(self, index: int) -> Entry:
+        node = self._shaped.graph.nodes[index]
+        output = tuple(self._shaped.types[value] for value in node.outputs)
+        return Entry(node.path.rpartition(".")[2], written(node), output, self._costs[index])
+
+    def _scope(self, region: Region, children: tuple[Entry, ...]) -> Entry:
+        what = "" if region.kind == "label" else region.name + _values(region.arguments.values())
+        output = tuple(self._shaped.types[value] for value in region.outputs)
+        name = (region.path or "").rpartition(".")[2]
+        return Entry(name, what, output, total(tuple(child.cost for child in children)), children)
+
+    def _folded(self, rounds: list[tuple[Entry, ...]]) -> tuple[Entry, ...]:
+        """Put neighbouring rounds together that are equal, else those that differ in their sizes only."""
+        rows: list[Entry] = []
+        at = 0
+        while at < len(rounds):
+            exact = _run(rounds, at, _same)
+            alike = _run(rounds, at, _alike)
+            # A first round that differs (stride 2, projection) stays visible; only long runs of growing sizes fold.
+            end = alike if alike - at >= 3 and alike > exact else exact
+            rows.extend(_fold(rounds[at:end], varying=end != exact) if end - at > 1 else rounds[at])
+            at = end
+        return tuple(rows)
+
+
+def _run(rounds: list[tuple[Entry, ...]], at: int, equal: "object") -> int:
+    end = at + 1
+    while end < len(rounds) and equal(rounds[at], rounds[end]):  # type: ignore[operator]
+        end += 1
+    return end
+
+
+def _same(a: tuple[Entry, ...], b: tuple[Entry, ...]) -> bool:
+    """Whether two rounds are equal but for the names of their outermost rows."""
+    return [row._replace(name="") for row in a] == [row._replace(name="") for row in b]
+
+
+def _alike(a: tuple[Entry, ...], b: tuple[Entry, ...]) -> bool:
+    """Whether two rounds are of the same ops and blocks, whatever their sizes; labelled groups stay apart."""
+    return all(row.what for row in a) and [_skeleton(row, True) for row in a] == [_skeleton(row, True) for row in b]
+
+
+def _skeleton(row: Entry, outermost: bool = False) -> object:
+    what = row.what.partition("(")[0]
+    return ("" if outermost else row.name, what, row.count, tuple(_skeleton(child) for child in row.children))
+
+
+def _fold(rounds: list[tuple[Entry, ...]], *, varying: bool) -> list[Entry]:
+    count = len(rounds)
+    if len(rounds[0]) == 1 or all(not row.name for row in rounds[0][1:]):
+        folded = []
+        for column in zip(*rounds, strict=True):
+            first, last = column[0], column[-1]
+            name = f"{first.name}-{last.name}" if first.name != last.name else first.name
+            cost = total(tuple(row.cost for row in column))
+            folded.append(first._replace(name=name, output=last.output, cost=cost, count=count, varying=varying))
+        return folded
+    rows = [row for part in rounds for row in part]
+    names = [row.name for row in rows if row.name]
+    name = f"{names[0]}-{names[-1]}" if names else ""
+    return [Entry(name, "", rows[-1].output, total(tuple(row.cost for row in rows)), rounds[0], count, varying)]
+
+
+def written(node: Node) -> str:
+    """Return a node as the language writes it, arguments equal to their defaults left out."""
+    parts = []
+    for parameter in node.op.parameters:
+        value = node.arguments[parameter.name]
+        if parameter.default is REQUIRED:
+            parts.append(show(value))
+        elif value != parameter.default:
+            parts.append(f"{parameter.name}={show(value)}")
+    return node.op.name + (f"({', '.join(parts)})" if parts else "")
+
+
+def _values(values: Iterable[object]) -> str:
+    shown = ", ".join(show(value, 30) for value in values)
+    return f"({shown})" if shown else ""
+
+
+def depth(shaped: ShapedGraph) -> int:
+    """Return the number of layers with multiply-adds on the longest way through the network."""
+    longest = [0] * shaped.graph.values
+    for node, cost in zip(shaped.graph.nodes, costs(shaped), strict=True):
+        length = max((longest[value] for value in node.inputs), default=0) + (cost.macs != 0)
+        for value in node.outputs:
+            longest[value] = length
+    return max((longest[output.value] for output in shaped.graph.outputs), default=0)
+
+
+def sized(shaped: ShapedGraph, sizes: Mapping[str, int]) -> ShapedGraph:
+    """Return the graph with its symbols replaced by sizes: the same network for one size of input."""
+
+    def put(tensor: Tensor) -> Tensor:
+        return tensor._replace(shape=tuple(_put(size, sizes) for size in tensor.shape))
+
+    inputs = tuple(entry._replace(type=put(entry.type)) for entry in shaped.graph.inputs)
+    return ShapedGraph(shaped.graph._replace(inputs=inputs), tuple(put(tensor) for tensor in shaped.types), ())
+
+
+def _put(size: Size, sizes: Mapping[str, int]) -> Size:
+    return evaluate(size, sizes) if isinstance(size, Symbolic) else size
+
+
+def headline(shaped: ShapedGraph) -> str:
+    """Return what a network is in one line: parameters, multiply-adds, depth, and what its input must meet."""
+    cost = total(costs(shaped))
+    inputs = ", ".join(f"{entry.name} {entry.type}" for entry in shaped.graph.inputs)
+    if isinstance(cost.macs, int):
+        macs = f"{cost.macs:,} multiply-adds at {inputs}"
+    else:
+        macs = f"input {inputs}"
+    line = f"{shaped.graph.name}: {cost.params:,} parameters, {macs}, depth {depth(shaped)}"
+    return "\n".join([line, *(f"  {condition}" for condition in shaped.conditions)])
+
+
+def table(shaped: ShapedGraph, *, levels: int | None = None, fold: bool = True) -> str:
+    """Return the table as text; `levels` says how deep the tree is shown."""
+    rows: list[tuple[str, str, str, str, str]] = [("layer", "op", "output", "parameters", "multiply-adds")]
+    rows.extend(("  " * 0 + entry.name, "input", str(entry.type), "", "") for entry in shaped.graph.inputs)
+    waiting = [(entry, 0) for entry in reversed(entries(shaped, fold=fold))]
+    while waiting:
+        entry, level = waiting.pop()
+        hidden = levels is not None and level + 1 >= levels
+        times = f"{entry.count} x " if entry.count > 1 else ""
+        what = f"{times}{entry.what}".rstrip()
+        if times and not entry.what:
+            what = f"{entry.count} x"
+        output = ", ".join(str(tensor) for tensor in entry.output)
+        rows.append(("  " * level + entry.name, what, output, _count(entry.cost.params), _count(entry.cost.macs)))
+        if not hidden and not entry.varying:
+            waiting.extend((child, level + 1) for child in reversed(entry.children))
+    cost = total(costs(shaped))
+    rows.append(("total", "", "", f"{cost.params:,}", _count(cost.macs)))
+    widths = [max(len(row[column]) for row in rows) for column in range(5)]
+    lines = []
+    for row in rows:
+        left = "  ".join(cell.ljust(width) for cell, width in zip(row[:3], widths[:3], strict=True))
+        right = "  ".join(cell.rjust(width) for cell, width in zip(row[3:], widths[3:], strict=True))
+        lines.append(f"{left}  {right}".rstrip())
+    rule = "-" * max(map(len, lines))
+    return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+
+
+def _count(number: Size) -> str:
+    if isinstance(number, Symbolic):
+        return "by input"
+    return f"{number:,}" if number else ""
+
+
+def as_json(shaped: ShapedGraph) -> dict[str, object]:
+    """Return the summary as data; sizes are without the batch, and strings where they depend on the input."""
+    parts = costs(shaped)
+    cost = total(parts)
+    layers = []
+    for node, part in zip(shaped.graph.nodes, parts, strict=True):
+        outputs = [_sizes(shaped.types[value]) for value in node.outputs]
+        layers.append(
+            {
+                "path": node.path,
+                "op": node.op.name,
+                "args": dict(node.arguments),
+                "inputs": [_sizes(shaped.types[value]) for value in node.inputs],
+                "output": outputs[0] if len(outputs) == 1 else outputs,
+                "params": part.params,
+                "macs": _size(part.macs),
+                "file": node.span.source.name,
+                "line": node.span.line,
+            }
+        )
+    return {
+        "name": shaped.graph.name,
+        "params": cost.params,
+        "trainable_params": cost.params,
+        "buffers": cost.buffers,
+        "macs": _size(cost.macs),
+        "inputs": {entry.name: _sizes(entry.type) for entry in shaped.graph.inputs},
+        "outputs": {output.name: _sizes(shaped.types[output.value]) for output in shaped.graph.outputs},
+        "layers": layers,
+    }
+
+
+def _size(size: Size) -> int | str:
+    return size if isinstance(size, int) else str(size)
+
+
+def _sizes(tensor: Tensor) -> list[int | str]:
+    return [_size(size) for size in tensor.shape]

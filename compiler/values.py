@@ -1,0 +1,144 @@
+"""What an expression can be at compile time, and how messages speak of it.
+
+Integers, floats, text, booleans and `none` are Python's own; lists are `list` (never changed), tuples are `tuple`.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from archc.compiler.sizes import Symbolic
+from archc.dsl import ast
+from archc.dsl.source import Span
+
+if TYPE_CHECKING:
+    from archc.compiler.ops.entry import Op
+    from archc.compiler.program import Unit
+    from archc.compiler.scope import Scope
+
+
+class Given(NamedTuple):
+    """An argument as it was given: its value and its place."""
+
+    value: object
+    span: Span
+
+
+class BlockValue(NamedTuple):
+    """A block, with the arguments that are bound to it so far."""
+
+    block: ast.Block
+    unit: "Unit"
+    bound: Mapping[str, Given]
+
+
+class OpValue(NamedTuple):
+    """An operator, with the arguments that are bound to it so far."""
+
+    op: "Op"
+    bound: Mapping[str, Given]
+
+
+class FunctionValue(NamedTuple):
+    """A function of the text: `let f(a, b = 1) = ...`."""
+
+    function: ast.Function
+    scope: "Scope"
+
+
+class Builtin(NamedTuple):
+    """A function of the language, such as `len`: how few and how many arguments it takes, and what it does."""
+
+    name: str
+    arguments: tuple[int, int | None]
+    apply: Callable[..., object]
+
+
+class Wire(NamedTuple):
+    """A value of the network, by its number in the graph; only its sizes are known at compile time."""
+
+    value: int
+
+
+class Poison:
+    """What a mistake leaves: whatever is made from it is wrong for a reason that has been reported."""
+
+    def __repr__(self) -> str:
+        return "POISON"
+
+
+POISON = Poison()
+
+
+def kind_of(value: object) -> str:
+    """Say what a value is, for a message.
+
+    >>> kind_of(3), kind_of([1, 2]), kind_of(None)
+    ('a whole number', 'a list', '`none`')
+    """
+    match value:
+        case None:
+            return "`none`"
+        case bool():
+            return "a truth value"
+        case int():
+            return "a whole number"
+        case float():
+            return "a number with a fraction"
+        case str():
+            return "text"
+        case Symbolic():
+            return "a size that depends on the input"
+        case list():
+            return "a list"
+        case BlockValue():
+            return "a block"
+        case OpValue():
+            return "an op"
+        case FunctionValue() | Builtin():
+            return "a function"
+        case Wire():
+            return "a value of the network"
+        case _:
+            return "a tuple"
+
+
+def show(value: object, limit: int = 60) -> str:
+    """Write a value as the language does, shortened in the middle when it is long.
+
+    >>> show([64, "M", True, None, (1, 2)])
+    '[64, "M", true, none, (1, 2)]'
+    """
+    text = _show(value)
+    return text if len(text) <= limit else f"{text[: limit - 10]}...{text[-7:]}"
+
+
+def _show(value: object) -> str:
+    match value:
+        case None:
+            return "none"
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+        case BlockValue():
+            return value.block.name.text + _bound(value.bound)
+        case OpValue():
+            return value.op.name + _bound(value.bound)
+        case FunctionValue():
+            return value.function.name.text
+        case Builtin():
+            return value.name
+        case Wire():
+            return "a value"
+        case list():
+            return "[" + ", ".join(map(_show, value)) + "]"
+        case tuple():
+            return "(" + ", ".join(map(_show, value)) + ("," if len(value) == 1 else "") + ")"
+        case _:
+            return str(value)
+
+
+def _bound(bound: Mapping[str, Given]) -> str:
+    if not bound:
+        return ""
+    return "(" + ", ".join(f"{name}={_show(given.value)}" for name, given in bound.items()) + ")"

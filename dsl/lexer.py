@@ -1,0 +1,210 @@
+"""Text to tokens, one at a time: words, signs and line ends, told apart by what stands before them."""
+
+import re
+from typing import NamedTuple
+
+from archc.dsl.diagnostics import Diagnostic, Label
+from archc.dsl.source import Source, Span
+from archc.dsl.tables import Tables
+
+LONGEST_NAME = 200
+LONGEST_NUMBER = 40
+LONGEST_STRING = 10_000
+
+CONTINUING = frozenset("-> , = + - * / // % ** == != < <= > >= and or not".split())  # a statement never ends after these
+CONTINUED_BY = frozenset(("->", "else", "as"))  # a line that begins so belongs to the statement before it
+BEFORE_STAGE = frozenset(("", "NEWLINE", "{", "->"))  # only after these a word and a colon are a label
+OPERAND_END = frozenset("NAME NUMBER STRING ) ] true false none output".split())  # after these `in` is the operator
+CLOSER = {"(": ")", "[": "]", "{": "}"}
+
+
+class Token(NamedTuple):
+    """A piece of text, with its place in it.
+
+    `kind` is the word or sign itself, or `NAME`, `NUMBER`, `STRING`, `LABEL`, `TEMPLATE`, `NEWLINE`, `ERROR` (text
+    that cannot be read, already reported), `$END`.
+    """
+
+    kind: str
+    text: str
+    start: int
+    end: int
+
+
+class Patterns:
+    """The terminals of the grammar as compiled patterns."""
+
+    __slots__ = ("label", "template", "token", "words")
+
+    def __init__(self, tables: Tables) -> None:
+        given = tables.patterns
+        signs = "|".join(re.escape(sign) for sign in sorted(tables.signs, key=len, reverse=True))
+        self.words = frozenset(tables.words)
+        # Form feeds, NULs and the like count as spaces: the parser reports them beforehand, wherever they are.
+        self.token = re.compile(
+            r"[ \t\r\x00\x0b\x0c\x1c-\x1f]*(?:"
+            rf"(?P<NAME>{given['NAME']})|(?P<NEWLINE>{given['NEWLINE']})|(?P<NUMBER>{given['NUMBER']})"
+            rf"|(?P<SIGN>{signs})|(?P<STRING>{given['STRING']})|(?P<COMMENT>{given['COMMENT']})|(?P<SEMICOLON>;)"
+            r"|(?P<END>\Z))"
+        )
+        self.label = re.compile(given["LABEL"])
+        self.template = re.compile(given["TEMPLATE"])
+
+
+class Lexer:
+    """The tokens of `source.text[start:end]`, one at each `next()`.
+
+    `brackets` are those open at this point. The parser keeps them, since it knows which ones it has accepted.
+    """
+
+    __slots__ = (
+        "brackets",
+        "comments",
+        "diagnostics",
+        "end",
+        "patterns",
+        "pending",
+        "position",
+        "previous",
+        "quiet",
+        "source",
+        "text",
+    )
+
+    def __init__(self, source: Source, patterns: Patterns, *, start: int = 0, end: int | None = None) -> None:
+        self.source = source
+        self.text = source.text
+        self.patterns = patterns
+        self.position = start
+        self.end = len(source.text) if end is None else end
+        self.brackets: list[Token] = []
+        self.comments: list[Span] = []
+        self.diagnostics: list[Diagnostic] = []
+        self.quiet = False  # true while the parser skips what it could not read
+        self.previous = Token("", "", start, start)
+        self.pending: Token | None = None  # a token that waits behind the NEWLINE before it
+
+    def next(self) -> Token:
+        """Return the next token; after the last one, `$END` for ever."""
+        token = self.pending
+        if token is not None:
+            self.pending = None
+            return self._emit(token)
+        inside = bool(self.brackets) and self.brackets[-1].kind != "{"
+        before = self.previous.kind
+        match, text, end = self.patterns.token.match, self.text, self.end
+        broken = -1  # where a line ended since the last token
+        ended = False  # whether a `;` stood there
+        while True:
+            found = match(text, self.position, end)
+            kind = found.lastgroup if found else None
+            if found is None or kind is None:
+                stray = self._stray()
+                if stray is None:
+                    continue
+                token = stray
+                break
+            start, self.position = found.span(kind)
+            if kind == "NEWLINE":
+                if broken < 0:
+                    broken = start
+            elif kind == "COMMENT":
+                self.comments.append(Span(self.source, start, len(found[kind].rstrip()) + start))
+            elif kind == "SEMICOLON" and not inside:
+                if broken < 0:
+                    broken = start
+                ended = True
+            else:
+                token = Token(kind, found[kind], start, self.position)
+                break
+
+        separate = broken >= 0 and not inside and (ended or not self._continues())
+        token = self._classified(token, at_stage=not inside and (separate or before in BEFORE_STAGE))
+        if (
+            separate
+            and before not in ("", "NEWLINE", "{")
+            and token.kind not in ("}", "$END")
+            and (ended or token.kind not in CONTINUED_BY)
+        ):
+            self.pending = token
+            return self._emit(Token("NEWLINE", text[broken], broken, broken + 1))
+        return self._emit(token)
+
+    def restart(self, position: int, previous: str) -> None:
+        """Go on from another position, as if a token of the kind `previous` stood before it."""
+        self.position = position
+        self.previous = Token(previous, "", position, position)
+        self.pending = None
+
+    def report(self, code: str, message: str, *, label: str, start: int, end: int, help: str = "") -> None:
+        """Note a mistake, unless the parser is skipping."""
+        if not self.quiet:
+            place = Label(Span(self.source, start, end), label)
+            self.diagnostics.append(Diagnostic(code, message, place, help=help))
+
+    def _emit(self, token: Token) -> Token:
+        if token.kind == "in" and (self.previous.kind in OPERAND_END or self.previous.kind == "not in"):
+            self.previous = token._replace(kind="operator in")
+        elif token.kind == "not" and self.previous.kind in OPERAND_END:
+            self.previous = token._replace(kind="not in")
+        else:
+            self.previous = token
+        return token
+
+    def _continues(self) -> bool:
+        return self.previous.kind in CONTINUING or self.previous.kind in ("operator in", "not in")
+
+    def _classified(self, token: Token, *, at_stage: bool) -> Token:
+        """Tell words from names, and labels from both; hold the limits."""
+        kind, text, start, end = token
+        if kind == "SIGN":
+            return Token(text, text, start, end)
+        if kind == "NAME":
+            if self.text[end : end + 1] > "\x7f" and self.text[end].isalnum():
+                self.position = start
+                return self._stray() or token
+            if at_stage and (label := self.patterns.label.match(self.text, start, self.end)):
+                self.position = label.end()
+                return Token("LABEL", label[0], start, label.end())
+            if self.previous.kind == "module" and (template := self.patterns.template.match(self.text, start, self.end)):
+                self.position = template.end()
+                if template.end() > end:
+                    return Token("TEMPLATE", template[0], start, template.end())
+            if text in self.patterns.words and self.previous.kind != ".":
+                return Token(text, text, start, end)
+            if end - start > LONGEST_NAME:
+                return self._too_long(token, f"this name has {end - start:,} characters, at most {LONGEST_NAME} may be")
+        elif kind == "NUMBER":
+            following = self.text[end : end + 1]
+            if following.isalnum() or following == "_":
+                self.position = start
+                return self._stray() or token
+            if sum(map(str.isdigit, text)) > LONGEST_NUMBER:
+                short = Token(kind, "1", start, end)
+                return self._too_long(short, f"this number has more than {LONGEST_NUMBER} digits")
+        elif kind == "STRING":
+            if at_stage and not text.startswith('"""'):
+                colon = end
+                while self.text[colon : colon + 1] in (" ", "\t"):
+                    colon += 1
+                if self.text.startswith(":", colon, self.end):
+                    self.position = colon + 1
+                    return Token("LABEL", self.text[start : colon + 1], start, colon + 1)
+            if end - start > LONGEST_STRING:
+                short = Token(kind, '""', start, end)
+                limit = f"at most {LONGEST_STRING:,} may be"
+                return self._too_long(short, f"this string has {end - start:,} characters, {limit}")
+        elif kind == "END":
+            return Token("$END", "", start, end)
+        elif kind == "SEMICOLON":
+            return Token(";", text, start, end)
+        return token
+
+    def _too_long(self, token: Token, message: str) -> Token:
+        self.report("E0007", message, label="too long", start=token.start, end=token.end)
+        return token
+
+    def _stray(self) -> Token | None:
+        from archc.dsl.strays import read  # texts without mistakes never need it
+
+        return read(self)

@@ -1,0 +1,236 @@
+"""Characters that are not part of the language: what they are, and what was probably meant."""
+
+import re
+import unicodedata
+from typing import TYPE_CHECKING
+
+from archc.dsl.diagnostics import Diagnostic, Label
+from archc.dsl.lexer import Token
+from archc.dsl.source import Span
+
+if TYPE_CHECKING:
+    from archc.dsl.lexer import Lexer
+
+SPACES = re.compile(r"[\s\x00-\x20]*")
+LINE = re.compile(r"[^\n]*")
+WORD = re.compile(r"\w+")
+NUMBER_LIKE = re.compile(r"[\w.]+(?:(?<=[eE])[+-]\d+)?")
+QUOTED = re.compile(r"'[^'\n]*'|[“”„«][^“”«»\"\n]*[“”»]|`[^`\n]*`")
+QUOTES = frozenset("'“”„«»‘’`")
+
+# Letters that look like ASCII ones; fullwidth and accented letters are found by normalisation.
+LETTERS = dict(
+    zip(
+        "АВЕЅІЈКМНОРСТУХаеоѕіјрсухһԁɡӏΑΒΕΖΗΙΚΜΝΟΡΤΥΧονρυı",
+        "ABESIJKMHOPCTYXaeosijpcyxhdglABEZHIKMNOPTYXovpui",
+        strict=True,
+    )
+)
+SIGNS = {
+    "–": "-", "—": "-", "−": "-", "‐": "-", "‑": "-", "×": "*", "∗": "*", "·": "*", "÷": "/", "≤": "<=", "≥": ">=",
+    "≠": "!=", "→": "->", "⇒": "->", "&&": "and", "&": "and", "||": "or", "|": "or", "!": "not", "¬": "not",
+}  # fmt: skip
+INVISIBLE = {
+    "\x00": "a NUL character",
+    "\r": "a carriage return without a line feed",
+    "\x0b": "a vertical tab",
+    "\x0c": "a form feed",
+    "\x1b": "an escape character",
+    "\x85": "a NEL line separator",
+    "\u2028": "a Unicode line separator",
+    "\u2029": "a Unicode paragraph separator",
+}
+
+
+def invisible(span: Span) -> Diagnostic:
+    """Return the diagnostic of a character that cannot be seen, wherever it stands."""
+    character = span.text
+    code = f"U+{ord(character):04X}"
+    if character in INVISIBLE:
+        what = f"{INVISIBLE[character]} ({code})"
+    elif unicodedata.category(character) == "Cf":
+        what = f"{code}, which changes the order in which text is shown"
+    else:
+        what = f"the control character {code}"
+    help = "delete it; lines end with a line feed, or a carriage return and a line feed"
+    return Diagnostic("E0002", f"the text holds {what}", Label(span, "here"), help=help)
+
+
+def read(lexer: "Lexer") -> Token | None:
+    """Report the text that begins at the lexer's position and is no token; return the token that it stands for.
+
+    None where it stands for nothing, as a strange space does. The lexer's position is set behind it.
+    """
+    text, limit = lexer.text, lexer.end
+    spaces = SPACES.match(text, lexer.position, limit)
+    start = spaces.end() if spaces else lexer.position
+    if start > lexer.position and "\n" not in text[lexer.position : start]:
+        odd = next((place for place in range(lexer.position, start) if text[place] > "\x7f"), None)
+        if odd is not None:
+            return _space(lexer, odd)
+    elif start > lexer.position:
+        start = lexer.position
+    character = text[start]
+    if character == '"':
+        return _unterminated(lexer, start)
+    if character in QUOTES:
+        return _quoted(lexer, start)
+    if character.isdecimal():
+        return _number(lexer, start)
+    if character == "_" or character.isalpha():
+        return _word(lexer, start)
+    if unicodedata.category(character) in ("Cf", "Zs", "Mn", "Cc"):
+        return _space(lexer, start)
+    return _sign(lexer, start)
+
+
+def _space(lexer: "Lexer", start: int) -> None:
+    lexer.position = start + 1
+    character = lexer.text[start]
+    name = unicodedata.name(character, "a character without a name").lower()
+    if character > "\x9f" and character not in "\u2028\u2029":  # others are reported for the whole text
+        lexer.report(
+            "E0002",
+            f"an invisible character: {name} (U+{ord(character):04X})",
+            label="here",
+            start=start,
+            end=start + 1,
+            help="replace it by a space",
+        )
+
+
+def _unterminated(lexer: "Lexer", start: int) -> Token:
+    text = lexer.text
+    if text.startswith('"""', start):
+        lexer.position = lexer.end
+        lexer.report(
+            "E0003",
+            'this string is never closed: there is no `"""` after it',
+            label="opened here",
+            start=start,
+            end=start + 3,
+            help='end it with `"""`',
+        )
+        lexer.quiet = True  # what follows it was meant as text or not: nobody knows
+        return Token("ERROR", "", start, lexer.end)
+    found = LINE.match(text, start, lexer.end)
+    end = len(found[0].rstrip()) + start if found else lexer.end
+    lexer.position = end
+    lexer.report(
+        "E0003",
+        "this string has no closing quote on its line",
+        label="opened here",
+        start=start,
+        end=end,
+        help='end it with `"`; a text of several lines stands between `"""` and `"""`',
+    )
+    return Token("ERROR", "", start, end)
+
+
+def _quoted(lexer: "Lexer", start: int) -> Token:
+    found = QUOTED.match(lexer.text, start, lexer.end)
+    if found is None:
+        return _sign(lexer, start)
+    lexer.position = found.end()
+    inside = found[0][1:-1]
+    lexer.report(
+        "E0002",
+        f"strings stand in double quotes, not `{found[0][0]}`",
+        label="not a string",
+        start=start,
+        end=found.end(),
+        help=f'write `"{inside}"`',
+    )
+    return Token("STRING", '"' + inside.replace("\\", "/").replace('"', " ") + '"', start, found.end())
+
+
+def _number(lexer: "Lexer", start: int) -> Token:
+    found = NUMBER_LIKE.match(lexer.text, start, lexer.end)
+    assert found is not None
+    lexer.position = found.end()
+    ascii_only = unicodedata.normalize("NFKC", found[0])
+    plain = ascii_only.isascii() and ascii_only.replace("_", "").isdigit() and not found[0].isascii()
+    help = f"write `{ascii_only}`" if plain else "numbers are written like `3`, `1_000`, `0.5` or `1e-5`"
+    if ascii_only[0].isdigit() and any(letter.isalpha() for letter in ascii_only):
+        help += "; names begin with a letter"
+    lexer.report(
+        "E0002",
+        f"`{_short(found[0])}` is neither a number nor a name",
+        label="cannot be read",
+        start=start,
+        end=found.end(),
+        help=help,
+    )
+    return Token("NUMBER", "1", start, found.end())
+
+
+def _word(lexer: "Lexer", start: int) -> Token:
+    found = WORD.match(lexer.text, start, lexer.end)
+    assert found is not None
+    lexer.position = found.end()
+    word = found[0]
+    meant = "".join(LETTERS.get(letter, letter) for letter in unicodedata.normalize("NFKC", word))
+    if not meant.isascii():
+        decomposed = unicodedata.normalize("NFKD", meant)
+        meant = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
+    first = next((place for place, letter in enumerate(word) if letter > "\x7f"), 0)
+    letter = word[first]
+    name = unicodedata.name(letter, "a letter without a name").lower()
+    if meant.isascii() and meant.isidentifier():
+        help = f"write `{meant}` with plain letters"
+    else:
+        meant = ""
+        help = "names are made of the letters a to z and A to Z, digits and `_`"
+    lexer.report(
+        "E0002",
+        f"`{_short(word)}` holds `{letter}`, {_a(name)} (U+{ord(letter):04X})",
+        label="not a plain letter",
+        start=start + first,
+        end=start + first + 1,
+        help=help,
+    )
+    if not meant:
+        return Token("ERROR", word, start, found.end())
+    kind = meant if meant in lexer.patterns.words else "NAME"
+    return Token(kind, meant, start, found.end())
+
+
+def _sign(lexer: "Lexer", start: int) -> Token:
+    text = lexer.text
+    character = text[start]
+    length = 2 if text[start : start + 2] in SIGNS else 1
+    meant = SIGNS.get(text[start : start + length]) or unicodedata.normalize("NFKC", character)
+    if meant == "-" and text.startswith(">", start + 1):
+        meant, length = "->", 2
+    known = meant in lexer.patterns.words or meant in lexer.patterns.signs
+    end = start + length
+    if not known:
+        # A run of the same character is one mistake.
+        while end < lexer.end and text[end] == character:
+            end += 1
+    lexer.position = end
+    if character > "\x7f":
+        name = unicodedata.name(character, "a character without a name").lower()
+        message = f"`{character}` is {_a(name)} (U+{ord(character):04X})"
+    else:
+        message = f"`{text[start : start + length]}` is not part of the language"
+    if known:
+        help = f"write `{meant}`"
+    elif character == "\\":
+        help = "delete it: a line goes on after `->`, `,`, `=` or an operator, and inside `(` and `[`"
+    elif character == "@":
+        help = "delete it: there are no decorators"
+    elif character == "?":
+        help = "a choice is written `a if condition else b`"
+    else:
+        help = "delete it"
+    lexer.report("E0002", message, label="stray", start=start, end=end, help=help)
+    return Token(meant if known else "ERROR", meant, start, end)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else text[:40] + "..."
+
+
+def _a(name: str) -> str:
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"

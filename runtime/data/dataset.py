@@ -1,0 +1,73 @@
+"""The one form of a labelled image set: uint8 images and whole-number labels, split in training and test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from archc.runtime.errors import EnvironmentProblem
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Data:
+    """A labelled image set in memory; images are uint8 of shape [N, C, H, W], labels int64 of shape [N].
+
+    A set that is empty, has another type or shape, or a label without a class raises `EnvironmentProblem`.
+
+    >>> import torch
+    >>> images, labels = torch.zeros(2, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 1])
+    >>> data = Data(name="toy", train_images=images, train_labels=labels, test_images=images, test_labels=labels,
+    ...             classes=("cat", "dog"), note="two black images")
+    >>> data.channels, data.num_classes
+    (1, 2)
+    """
+
+    name: str
+    train_images: Tensor
+    train_labels: Tensor
+    test_images: Tensor
+    test_labels: Tensor
+    classes: tuple[str, ...]
+    note: str
+    """Where the set comes from and how it was split, for people."""
+
+    def __post_init__(self) -> None:
+        _check(self, part="training", images=self.train_images, labels=self.train_labels)
+        _check(self, part="test", images=self.test_images, labels=self.test_labels)
+        if self.train_images.shape[1] != self.test_images.shape[1]:
+            raise EnvironmentProblem(
+                f"data set {self.name!r}: training images have {self.train_images.shape[1]} channels,"
+                f" test images {self.test_images.shape[1]}"
+            )
+
+    @property
+    def channels(self) -> int:
+        """Channels of every image: 1 for grey, 3 for colour."""
+        return int(self.train_images.shape[1])
+
+    @property
+    def num_classes(self) -> int:
+        """The number of classes."""
+        return len(self.classes)
+
+
+def _check(data: Data, *, part: str, images: Tensor, labels: Tensor) -> None:
+    place = f"data set {data.name!r}, {part} part"
+    if images.ndim != 4 or str(images.dtype) != "torch.uint8":
+        found = f"{str(images.dtype).removeprefix('torch.')} of shape {list(images.shape)}"
+        raise EnvironmentProblem(f"{place}: images must be uint8 of shape [N, C, H, W], found {found}")
+    if str(labels.dtype) != "torch.int64" or list(labels.shape) != [len(images)]:
+        found = f"{str(labels.dtype).removeprefix('torch.')} of shape {list(labels.shape)}"
+        raise EnvironmentProblem(f"{place}: labels must be int64 of shape [{len(images)}], found {found}")
+    if images.numel() == 0:
+        raise EnvironmentProblem(f"{place}: there are no images")
+    wrong = ((labels < 0) | (labels >= data.num_classes)).nonzero()
+    if len(wrong):
+        sample = int(wrong[0])
+        raise EnvironmentProblem(
+            f"{place}: the label of image {sample} is {int(labels[sample])},"
+            f" but the {data.num_classes} classes are numbered 0 to {data.num_classes - 1}"
+        )

@@ -1,0 +1,114 @@
+"""What the run uses of the machine: the device, the precision, the memory order, the memory that may be filled."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from archc.runtime.errors import EnvironmentProblem, SettingsError
+from archc.runtime.settings import Settings
+
+SHARE_OF_MEMORY = 0.25  # of the device's memory, for images that are kept at the network's size
+KEPT_BY_ALLOCATOR = 1 << 30
+
+
+class Machine(NamedTuple):
+    """The device with the number type and memory order chosen for it, and for each the reason, for people."""
+
+    device: torch.device
+    autocast: torch.dtype | None
+    """The type that convolutions and matrix products compute in; None: as the weights."""
+    memory_format: torch.memory_format
+    text: str
+
+
+def choose_machine(settings: Settings, module: nn.Module) -> Machine:
+    """Resolves the settings `device`, `precision` and `layout`; a device that is not there raises `EnvironmentProblem`.
+
+    >>> choose_machine(Settings(device="cpu", precision="fp32"), nn.Linear(2, 2)).text
+    'cpu, fp32, contiguous'
+    """
+    device = choose_device(settings.device)
+    autocast, reason = choose_precision(settings.precision, device)
+    flat = any(isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) for layer in module.modules())
+    last = settings.layout == "channels_last" or (settings.layout == "auto" and flat)
+    text = f"{device_name(device)}, {reason}, {'channels last' if last else 'contiguous'}"
+    return Machine(device, autocast, torch.channels_last if last else torch.contiguous_format, text)
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of that name, or for `auto` the GPU if there is one, else the CPU.
+
+    >>> choose_device("cpu")
+    device(type='cpu')
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise SettingsError(f"device must be auto, cpu, cuda, cuda:1, ... or mps, found {name!r}") from error
+    if device.type not in ("cpu", "cuda", "mps"):
+        raise SettingsError(f"device must be auto, cpu, cuda, cuda:1, ... or mps, found {name!r}")
+    count = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}[device.type]
+    if (device.index or 0) >= count:
+        raise EnvironmentProblem(f"device {name!r} is not there: torch finds {count} of type {device.type!r}")
+    return device
+
+
+def choose_precision(precision: str, device: torch.device) -> tuple[torch.dtype | None, str]:
+    """The type to compute in, and why; `auto` takes bf16 only where the hardware multiplies it faster than fp32.
+
+    >>> choose_precision("bf16", torch.device("cpu"))
+    (torch.bfloat16, 'bf16')
+    """
+    if precision == "fp32":
+        return None, "fp32"
+    if precision == "bf16":
+        return torch.bfloat16, "bf16"
+    if device.type == "cuda":
+        if torch.cuda.is_bf16_supported(including_emulation=False):
+            return torch.bfloat16, "bf16 (the GPU has it)"
+        return None, "fp32 (the GPU has no bf16)"
+    if device.type == "cpu" and torch.cpu._is_amx_tile_supported():
+        return torch.bfloat16, "bf16 (the processor has AMX)"
+    return None, "fp32 (the processor has no AMX)" if device.type == "cpu" else "fp32"
+
+
+def device_name(device: torch.device) -> str:
+    """The device as people know it.
+
+    >>> device_name(torch.device("cpu"))
+    'cpu'
+    """
+    return f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)
+
+
+def image_budget(device: torch.device) -> int:
+    """Bytes of the device's memory that resized images may fill."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0] * SHARE_OF_MEMORY)
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not on Windows
+        memory = 8 << 30
+    return int(memory * SHARE_OF_MEMORY)
+
+
+def keep_freed_memory() -> None:
+    """Lets glibc keep what a step frees for the next one, instead of returning it to the kernel and faulting it in.
+
+    It changes no number; on other systems it does nothing. Source: mallopt(3), M_TRIM_THRESHOLD and M_MMAP_THRESHOLD.
+    """
+    if sys.platform == "linux":
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
+        if mallopt is not None:
+            mallopt(-1, KEPT_BY_ALLOCATOR)
+            mallopt(-3, KEPT_BY_ALLOCATOR)

@@ -1,0 +1,165 @@
+"""`fit`: from a module, a data set and settings to a run on disk."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from archc.runtime.data.dataset import Data
+from archc.runtime.data.resident import ResidentImages, normalisation
+from archc.runtime.errors import EnvironmentProblem, SettingsError
+from archc.runtime.loop import train_loop
+from archc.runtime.machine import Machine, choose_machine, image_budget, keep_freed_memory
+from archc.runtime.optimise import initialise
+from archc.runtime.run import Run, open_run
+from archc.runtime.settings import Settings, describe
+from archc.runtime.signals import stop_requests
+from archc.runtime.watch import Watch, watch_for
+
+
+
+def fit(
+    module: nn.Module,
+    data: Data,
+    *,
+    settings: Settings | None = None,
+    out: Path | str,
+    files: Mapping[str, str] | None = None,
+    facts: Mapping[str, object] | None = None,
+    input_size: tuple[int, ...] | None = None,
+    watch: Watch | None = None,
+) -> Run:
+    """Trains any module that maps images [B, C, H, W] to scores [B, classes], and keeps everything in the folder `out`.
+
+    `input_size` is the shape (C, H, W) the module takes (None: that of the data); images are resized to it.
+    `files` (relative name: text) and `facts` (for `run.json`) are stored with the run. Without `watch` the run reports
+    to stderr. The module is trained in place and ends on the device, in eval mode, with the last weights.
+
+    Raises `SettingsError`, `EnvironmentProblem`, `RunStopped` (a loss or gradient was not finite) or `RunInterrupted`
+    (SIGINT, SIGTERM); the checkpoints written before stay.
+
+    >>> import tempfile
+    >>> from archc.runtime.data import load
+    >>> from archc.runtime.watch import Silent
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     run = fit(net, load("digits"), settings=Settings(epochs=2, lr=0.01), out=folder, watch=Silent())
+    ...     [record.test_accuracy > 0.8 for record in run.metrics]
+    [True, True]
+    """
+    settings = settings or Settings()
+    watch = watch or watch_for(sys.stderr)
+    shape = _image_shape(data, input_size)
+    machine = choose_machine(settings, module)
+    _check_trainable(module, settings)
+    about = {
+        "data": {"name": data.name, "note": data.note, "classes": list(data.classes), "image_size": list(shape),
+                 "training_images": len(data.train_images), "test_images": len(data.test_images)},
+        "machine": machine.text,
+        "parameters": sum(parameter.numel() for parameter in module.parameters()),
+    }  # fmt: skip
+    run = open_run(Path(out), module, settings, files=files or {}, facts={**(facts or {}), **about})
+    with _seeded(settings.seed, machine.device), _memory_explained(settings), stop_requests() as stop_requested:
+        ended = ""
+        try:
+            watch.run_begins(_opening(run, data, shape=shape, machine=machine))
+            keep_freed_memory()
+            initialise(module, settings.init)
+            module.to(machine.device, memory_format=machine.memory_format)  # type: ignore[call-overload]  # undeclared
+            train, test = _resident(data, shape, machine)
+            train_loop(
+                run, train, test, classes=data.num_classes, machine=machine, watch=watch, stop_requested=stop_requested
+            )
+            ended = _closing(run)
+        finally:
+            watch.run_ends(ended)
+    return run
+
+
+def _image_shape(data: Data, input_size: tuple[int, ...] | None) -> tuple[int, int, int]:
+    channels, height, width = data.train_images.shape[1:]
+    if input_size is None:
+        return channels, height, width
+    if len(input_size) != 3 or min(input_size) < 1 or input_size[0] not in (channels, 3 * channels if channels == 1 else 0):
+        takes = "x".join(map(str, input_size)) or "one number"
+        raise SettingsError(
+            f"the network takes {takes}; data set {data.name!r} gives images of {channels} channel{'s'[: channels > 1]}"
+            f" that can be resized, so it fits networks that take {channels}xHxW"
+        )
+    return input_size[0], input_size[1], input_size[2]
+
+
+def _check_trainable(module: nn.Module, settings: Settings) -> None:
+    if not any(parameter.requires_grad for parameter in module.parameters()):
+        raise SettingsError("the network has no weights to train")
+    norm = any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in module.modules())
+    if norm and settings.batch_size == 1:
+        raise SettingsError("batch_size must be at least 2 for a network with batch norm, found 1")
+
+
+def _resident(data: Data, shape: tuple[int, int, int], machine: Machine) -> tuple[ResidentImages, ResidentImages]:
+    """Training and test images on the device, normalised with the mean and deviation of the training images."""
+    mean, deviation = normalisation(data.train_images)
+    parts = ((data.train_images, data.train_labels), (data.test_images, data.test_labels))
+    budget = image_budget(machine.device) // len(parts)
+    train, test = (
+        ResidentImages(
+            images,
+            labels,
+            shape=shape,
+            mean=mean,
+            deviation=deviation,
+            device=machine.device,
+            budget=budget,
+            memory_format=machine.memory_format,
+        )
+        for images, labels in parts
+    )
+    return train, test
+
+
+def _opening(run: Run, data: Data, *, shape: tuple[int, int, int], machine: Machine) -> str:
+    changed = ", ".join(f"{name}={value}" for name, value in run.settings.changed().items())
+    default = "no recipe: the default for every network" + (f" with {changed}" if changed else "")
+    given, taken = ("x".join(map(str, size)) for size in (data.train_images.shape[1:], shape))
+    return (
+        f"{default}: {describe(run.settings)}\n"
+        f"data {data.name}: {data.note}; {len(data.train_images):,} training and {len(data.test_images):,} test images,"
+        f" {data.num_classes} classes, {given}{f' brought to {taken}' if taken != given else ''}\n"
+        f"on {machine.text}; run folder {run.folder}"
+    )
+
+
+def _closing(run: Run) -> str:
+    best = run.best
+    assert best is not None  # a run that ended has at least one epoch
+    return (
+        f"best test accuracy {best.test_accuracy:.4f} after epoch {best.epoch},"
+        f" last {run.metrics[-1].test_accuracy:.4f}; run folder {run.folder}"
+    )
+
+
+@contextmanager
+def _seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Inside, torch's random numbers start from the seed; the caller's own go on afterwards as if nothing had been."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def _memory_explained(settings: Settings) -> Iterator[None]:
+    """Turns a lack of memory inside, which torch reports in three ways, into an `EnvironmentProblem`."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "allocate memory" not in str(error):
+            raise
+        raise EnvironmentProblem(
+            f"the memory is full; batch_size={settings.batch_size // 2 or 1} needs less (it is {settings.batch_size})"
+        ) from error

@@ -1,0 +1,127 @@
+"""Uses of operators, built with torch from the text of their entries: what the tests of the operators share."""
+
+import ast
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+import torchvision
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from archc.compiler.ir import Tensor
+from archc.compiler.ops import OPS
+from archc.compiler.ops.entry import REQUIRED, Call, Construct, Expression, Op, Statements
+
+NAMES = {"torch": torch, "nn": nn, "F": F, "torchvision": torchvision}
+BATCH = 2
+
+
+def parsed(text: str) -> tuple[Op, dict[str, object]]:
+    """Read a use of an operator, `conv(8, 3, bias=false)`; return the entry and all arguments, defaults filled in."""
+    tree = ast.parse(text, mode="eval").body
+    call = tree if isinstance(tree, ast.Call) else ast.Call(tree, [], [])
+    assert isinstance(call.func, ast.Name)
+    op = OPS[call.func.id]
+    values = dict(zip([p.name for p in op.parameters], map(_value, call.args), strict=False))
+    values |= {keyword.arg: _value(keyword.value) for keyword in call.keywords if keyword.arg is not None}
+    return op, filled(op, values)
+
+
+def _value(node: ast.expr) -> object:
+    match node:
+        case ast.Name(id="true"):
+            return True
+        case ast.Name(id="false"):
+            return False
+        case ast.Name(id="none"):
+            return None
+        case ast.List() | ast.Tuple():
+            return [_value(item) for item in node.elts]
+        case _:
+            return ast.literal_eval(node)  # type: ignore[no-any-return]
+
+
+def filled(op: Op, values: Mapping[str, object]) -> dict[str, object]:
+    """Return all arguments in the order of the parameters, checked against their kinds."""
+    assert set(values) <= {p.name for p in op.parameters}, (op.name, values)
+    arguments = {p.name: values.get(p.name, p.default) for p in op.parameters}
+    for parameter in op.parameters:
+        assert arguments[parameter.name] is not REQUIRED, (op.name, parameter.name)
+        assert parameter.kind.accepts(arguments[parameter.name]), (op.name, parameter, arguments[parameter.name])
+    return arguments
+
+
+def inferred(op: Op, arguments: Mapping[str, object], inputs: Sequence[Tensor]) -> Call:
+    """Return the call with its outputs; raises `Problem` where the entry refuses it."""
+    call = Call(arguments, tuple(inputs))
+    outputs = op.shape(call)
+    assert len(outputs) == op.outputs(arguments), op.name
+    return Call(arguments, tuple(inputs), outputs, call.conditions)
+
+
+class Built(NamedTuple):
+    """What torch made of a use: its outputs, its module if it has one, and its multiply-adds for one sample."""
+
+    outputs: tuple[torch.Tensor, ...]
+    module: nn.Module | None
+    macs: float
+
+
+def build(op: Op, call: Call, *, as_module: bool, device: str = "meta") -> Built:
+    """Build a use from the entry's text and run it on a batch of two."""
+    with torch.device(device), FlopCounterMode(display=False) as flops:
+        inputs = [_tensor(x, device) for x in call.inputs]
+        module = None
+        if as_module:
+            assert op.module is not None
+            module = eval(construct_text(op.module(call)), dict(NAMES))
+            with_module = op.apply(call) if op.apply is not None else None
+            plain = Expression(f"{{module}}({', '.join(f'{{{i}}}' for i in range(len(inputs)))})")
+            result = _run(with_module or plain, inputs, len(call.outputs), module)
+        else:
+            assert op.function is not None
+            result = _run(op.function(call), inputs, len(call.outputs), None)
+    return Built(result, module, flops.get_total_flops() / 2 / BATCH)
+
+
+def _tensor(x: Tensor, device: str) -> torch.Tensor:
+    shape = (BATCH, *x.shape) if x.batched else x.shape
+    return torch.ones([int(size) for size in shape], dtype=getattr(torch, x.dtype), device=device)  # type: ignore[arg-type]
+
+
+def _run(
+    text: Expression | Statements, inputs: Sequence[torch.Tensor], outputs: int, module: nn.Module | None
+) -> tuple[torch.Tensor, ...]:
+    names = {"module": module, **{f"x{i}": x for i, x in enumerate(inputs)}, **NAMES}
+    if isinstance(text, Statements):
+        filling = {f"y{i}": f"y{i}" for i in range(outputs)}
+        for line in text.lines:
+            exec(line.format(*(f"x{i}" for i in range(len(inputs))), module="module", **filling), names)
+        result: object = tuple(names[f"y{i}"] for i in range(outputs))
+    else:
+        result = eval(expression_text(text, [f"x{i}" for i in range(len(inputs))]), names)
+    found = result if isinstance(result, tuple | list) else (result,)
+    assert all(isinstance(y, torch.Tensor) for y in found)
+    return tuple(found)  # type: ignore[arg-type]
+
+
+def construct_text(construct: Construct) -> str:
+    """Write a construct as Python."""
+    arguments = (f"{name}={value!r}" if name else repr(value) for name, value in construct.arguments)
+    return f"{construct.callee}({', '.join(arguments)})"
+
+
+def expression_text(expression: Expression, inputs: Iterable[str]) -> str:
+    """Write an expression as Python, over inputs that have names."""
+    values = {name: repr(value) for name, value in expression.values.items()}
+    return expression.template.format(*inputs, module="module", **values)
+
+
+def shape_without_batch(y: torch.Tensor, expected: Tensor) -> tuple[int, ...]:
+    """Return the sizes of an output of torch as the entries count them."""
+    if not expected.batched:
+        return tuple(y.shape)
+    assert y.shape[0] == BATCH
+    return tuple(y.shape[1:])

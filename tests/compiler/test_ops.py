@@ -1,0 +1,97 @@
+"""Every operator's examples against torch on the meta device, and every entry's form."""
+
+import pytest
+from torch import nn
+
+from archc.compiler.ir import Tensor
+from archc.compiler.ops import FAMILIES, OPS, ROLES
+from archc.compiler.ops.entry import REQUIRED, Example, Op, Problem
+from archc.compiler.sizes import NotExact, evaluate, symbol
+from tests.compiler.operators import build, inferred, parsed, shape_without_batch
+
+EXAMPLES = [
+    pytest.param(op, example, id=f"{op.name}: {example.text} on {example.inputs}")
+    for op in OPS.values()
+    for example in op.examples
+]
+
+
+@pytest.mark.parametrize(("op", "example"), EXAMPLES)
+def test_an_example_is_what_torch_makes_of_it(op: Op, example: Example) -> None:
+    found, arguments = parsed(example.text)
+    assert found is op
+    call = inferred(op, arguments, example.tensors())
+    forms = [as_module for as_module, text in ((True, op.module), (False, op.function)) if text is not None]
+    assert forms
+    for as_module in forms:
+        built = build(op, call, as_module=as_module)
+        assert len(built.outputs) == len(call.outputs)
+        for y, expected in zip(built.outputs, call.outputs, strict=True):
+            assert shape_without_batch(y, expected) == expected.shape
+            assert str(y.dtype) == f"torch.{expected.dtype}"
+        assert built.macs == op.macs(call)
+        if built.module is not None:
+            _same_weights(op, built.module, call.inputs, arguments)
+    if op.module is None:
+        assert op.weights(call) == ()
+    if op.label is not None:
+        assert 0 < len(op.label(call)) <= 60
+
+
+def _same_weights(op: Op, module: nn.Module, inputs: tuple[Tensor, ...], arguments: dict[str, object]) -> None:
+    weights = op.weights(inferred(op, arguments, inputs))
+    own = [(w.name, w.shape, f"torch.{w.dtype}") for w in weights if not w.buffer]
+    assert own == [(name, tuple(p.shape), str(p.dtype)) for name, p in module.named_parameters()]
+    kept = [(w.name, w.shape, f"torch.{w.dtype}") for w in weights if w.buffer]
+    assert kept == [(name, tuple(b.shape), str(b.dtype)) for name, b in module.named_buffers()]
+    assert [w.name for w in weights] == list(module.state_dict())
+
+
+@pytest.mark.parametrize(("op", "example"), EXAMPLES)
+def test_an_example_gives_the_same_sizes_from_symbols(op: Op, example: Example) -> None:
+    _, arguments = parsed(example.text)
+    tensors = example.tensors()
+    concrete = inferred(op, arguments, tensors)
+    for number, tensor in enumerate(tensors):
+        for place, size in enumerate(tensor.shape):
+            sizes = (*tensor.shape[:place], symbol("S"), *tensor.shape[place + 1 :])
+            replaced = (*tensors[:number], tensor._replace(shape=sizes), *tensors[number + 1 :])
+            try:
+                call = inferred(op, arguments, replaced)
+                macs = op.macs(call)
+            except NotExact:
+                continue
+            except Problem as problem:
+                # Sizes of weights, and sizes that decide how many values there are, must be numbers.
+                assert problem.code == "E0305", problem
+                continue
+            values = {"S": evaluate(size, {})}
+            for found, expected in zip(call.outputs, concrete.outputs, strict=True):
+                assert tuple(evaluate(y, values) for y in found.shape) == expected.shape
+            assert evaluate(macs, values) == op.macs(concrete)
+            for condition in call.conditions.summary():
+                assert eval(condition.python("S"), values), (condition, values)
+
+
+def test_the_table_holds_every_operator_once() -> None:
+    names = [op.name for family in FAMILIES for op in family]
+    assert len(names) == len(set(names)) == len(OPS)
+
+
+@pytest.mark.parametrize("op", OPS.values(), ids=list(OPS))
+def test_an_entry_is_complete(op: Op) -> None:
+    assert op.role in ROLES
+    assert op.summary.endswith(".")
+    assert "\n" not in op.summary
+    assert len(op.examples) >= 2
+    assert op.module is not None or op.function is not None
+    names = [parameter.name for parameter in op.parameters]
+    assert len(names) == len(set(names))
+    required = [parameter.default is REQUIRED for parameter in op.parameters]
+    assert required == sorted(required, reverse=True), "a parameter without a default follows one with a default"
+    for parameter in op.parameters:
+        assert parameter.default is REQUIRED or parameter.kind.accepts(parameter.default), parameter.name
+
+
+def test_every_role_is_used() -> None:
+    assert set(ROLES) - {op.role for op in OPS.values()} <= {"value"}
