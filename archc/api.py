@@ -169,4 +169,4 @@ def module(network: Network) -> "nn.Module":
     from archc.compiler.load import load as construct
     from archc.compiler.source import write
 
-    return construct(write(network.checked.shaped), network.name)
+    return construct(write(network.checked.shaped))

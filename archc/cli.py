@@ -12,7 +12,8 @@ from archc import __version__
 
 COMMANDS = ("check", "build", "render", "train", "zoo", "ops")
 
-OK, ERRORS, USAGE, ENVIRONMENT, STOPPED, CRASH, INTERRUPTED = 0, 1, 2, 3, 4, 70, 130
+# A run that its guard stopped (4) and a signal (128 + its number) come as `exit_status` of their exceptions.
+OK, ERRORS, USAGE, ENVIRONMENT, CRASH, INTERRUPTED = 0, 1, 2, 3, 70, 130
 
 
 class Commands(click.Group):
@@ -75,22 +76,19 @@ def _complain(error: click.ClickException) -> None:
 
 def _explain(error: Exception) -> int:
     """Say what went wrong, and return its exit status."""
-    from archc.compiler.pipeline import ParameterError
+    from archc.compiler.pipeline import RequestError
     from archc.dsl.diagnostics import ArchError
-    from archc.problems import EnvironmentProblem, UsageProblem
 
     if isinstance(error, ArchError):
         from archc.dsl.render import render_text
         from archc.options import colored
 
         click.echo(render_text(error.diagnostics, color=colored()), err=True)
-        return USAGE if isinstance(error, ParameterError) else ERRORS
-    if isinstance(error, UsageProblem):
+        return USAGE if isinstance(error, RequestError) else ERRORS
+    status = getattr(error, "exit_status", None)
+    if isinstance(status, int):
         click.echo(f"error: {error}", err=True)
-        return USAGE
-    if isinstance(error, EnvironmentProblem):
-        click.echo(f"error: {error}", err=True)
-        return ENVIRONMENT
+        return status
     if isinstance(error, OSError):
         where = f" `{error.filename}`" if error.filename else ""
         click.echo(f"error: {error.strerror or error}{where}", err=True)

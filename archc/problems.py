@@ -1,9 +1,11 @@
-"""What can be wrong besides the text of an architecture, by the exit status it leads to."""
+"""What can be wrong besides the text of an architecture: the caller's request, or the machine."""
+
+from archc.runtime.errors import EnvironmentProblem
+
+__all__ = ["EnvironmentProblem", "UsageProblem"]
 
 
 class UsageProblem(Exception):
-    """The command line, or an argument of the Python API, is wrong (exit status 2)."""
+    """The command line, or an argument of the Python API, is wrong."""
 
-
-class EnvironmentProblem(Exception):
-    """Something outside is missing or refuses: a package, a file, disk, memory, permission (exit status 3)."""
+    exit_status = 2

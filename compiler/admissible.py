@@ -117,6 +117,12 @@ def at_least_zero(size: Symbolic) -> Admissible:
     """The inputs for which a size of one symbol is not negative."""
     (name,) = {f.symbol for _, factors in terms(size) for f in factors}
     direction = _direction(size)
+    if direction and not size.products:
+        (f,) = size.linear
+        if direction > 0:
+            return segment(f.reach(-size.constant), None, 1, 1)
+        rising = f._replace(totals=tuple(-total for total in f.totals))
+        return segment(1, rising.reach(size.constant + 1) - 1, 1, 1)
     if direction:
         return _threshold(size, name, direction)
     if size.products:
@@ -228,3 +234,10 @@ def times(a: Bounds, b: Bounds) -> Bounds:
     corners = [0 if 0 in (x, y) else x * y for x in ends[0] for y in ends[1]]
     low, high = min(corners), max(corners)
     return None if low == -infinity else int(low), None if high == infinity else int(high)
+
+
+def narrower(a: Bounds, b: Bounds) -> Bounds:
+    """What two bounds of the same thing say together."""
+    lows = [low for low, _ in (a, b) if low is not None]
+    highs = [high for _, high in (a, b) if high is not None]
+    return max(lows, default=None), min(highs, default=None)

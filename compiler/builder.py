@@ -3,18 +3,15 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from archc.compiler.context import Flow, wires
 from archc.compiler.ir import Frame, Node, Region
 from archc.compiler.ops.entry import Op
 from archc.compiler.problems import Stop, stop
 from archc.compiler.shapes import Shapes
-from archc.compiler.values import Poison
 from archc.dsl import ast
 from archc.dsl.source import Span
 
 MOST_LAYERS = 200_000
-
-# What flows between stages: a value by its number, several of them, nothing yet, or what a mistake left.
-Flow = int | tuple[int, ...] | Poison | None
 
 
 class Limit(Stop):
@@ -136,10 +133,3 @@ class Builder:
                 self._open[-1].children.append(region)
             else:
                 self.root = region
-
-
-def wires(flow: Flow) -> tuple[int, ...]:
-    """The values of a flow: none, one or several."""
-    if flow is None or isinstance(flow, Poison):
-        return ()
-    return flow if isinstance(flow, tuple) else (flow,)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from math import gcd, lcm
 from typing import Literal, NamedTuple, TypeAlias
@@ -15,6 +15,7 @@ from archc.compiler.admissible import (
     at_least_zero,
     extremes,
     intersect,
+    narrower,
     plus,
     repeat,
     times,
@@ -55,6 +56,20 @@ class Condition(NamedTuple):
             words.append(f"from {self.minimum} to {self.maximum}")
         return f"{self.symbol} must be {', '.join(words)}"
 
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        return (self.symbol,)
+
+    def holds(self, sizes: Mapping[str, int]) -> bool:
+        """Whether the sizes of the symbols meet it.
+
+        >>> Condition("H", 16, 0, 32, ()).holds({"H": 48})
+        True
+        """
+        size = sizes[self.symbol]
+        within = self.minimum <= size and (self.maximum is None or size <= self.maximum)
+        return within and size % self.multiple == self.remainder
+
     def python(self, expression: str) -> str:
         """The check as Python over an expression that gives the size, an integer of at least 1.
 
@@ -83,6 +98,14 @@ class Relation(NamedTuple):
     def __str__(self) -> str:
         return f"{self.left} must equal {self.right}"
 
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        return (self.left, self.right)
+
+    def holds(self, sizes: Mapping[str, int]) -> bool:
+        """Whether the sizes of the symbols meet it."""
+        return sizes[self.left] == sizes[self.right]
+
     def python(self, left: str, right: str) -> str:
         """The check as Python over the expressions that give the two sizes.
 
@@ -110,17 +133,24 @@ class Conditions:
     (False, ('concat, line 7', 'conv, line 9'))
     """
 
-    __slots__ = ("_causes", "_names", "_relations", "_sets")
+    __slots__ = ("_causes", "_met", "_names", "_relations", "_sets")
 
     def __init__(self) -> None:
         self._sets: dict[str, Admissible] = {}
         self._causes: dict[str, tuple[object, ...]] = {}
         self._names: dict[str, str] = {}  # symbols that must equal another one
         self._relations: list[Relation] = []
+        self._met: set[tuple[Size, int]] = set()  # (size, k): size % k == 0 holds, or size == 0 where k is 0: for good
 
     def require_equal(self, a: Size, b: Size, cause: object) -> bool:
         """Records a == b; False, and nothing recorded, where that can never hold."""
-        return self._require_zero(rename(a - b, self._names), cause)
+        difference = a - b
+        if (difference, 0) in self._met:
+            return True
+        holds = self._require_zero(rename(difference, self._names), cause)
+        if holds:
+            self._met.add((difference, 0))
+        return holds
 
     def require_at_least(self, a: Size, k: int, cause: object) -> bool:
         """Records a >= k; False, and nothing recorded, where that can never hold."""
@@ -130,43 +160,27 @@ class Conditions:
         names = symbols(size)
         if len(names) == 1:
             return self._restrict(min(names), at_least_zero(size), cause)
-        lowest, highest = self._bounds(size)
-        if lowest is not None and lowest >= 0:
-            return True
-        if highest is not None and highest < 0:
-            return False
+        settled = self._is_at_least(a, k)
+        if settled is not None:
+            return settled
         raise NotExact(f"{a} >= {k} ties {_listed(names)} together, which archc can only follow where they are equal")
 
     def require_multiple(self, a: Size, k: int, cause: object) -> bool:
         """Records a % k == 0, k a positive int; False, and nothing recorded, where that can never hold."""
-        size = rename(a, self._names)
-        if isinstance(size, int):
-            return size % k == 0
-        rest = size.constant
-        for part in terms(size):
-            residue = self._residue(part, k)
-            if residue is None:
-                break
-            rest += residue
-        else:
-            return rest % k == 0
-        try:
-            return self._require_zero(size % k, cause)
-        except NotExact:
-            names = symbols(size)
-            raise NotExact(
-                f"whether {a} is a multiple of {k} depends on {_listed(names)} in a way archc cannot follow"
-            ) from None
+        if (a, k) in self._met:
+            return True
+        holds = self._require_multiple(a, k, cause)
+        if holds:
+            self._met.add((a, k))
+        return holds
 
     def decide(self, relation: RelationSign, a: Size, b: Size) -> bool | None:
         """Whether a relation holds for all inputs that meet the conditions (True), for none (False), or some (None)."""
-        difference = rename(a - b, self._names)
         if relation in ("==", "!="):
-            equal = self._is_zero(difference)
+            equal = self._is_zero(rename(a - b, self._names))
             return equal if equal is None or relation == "==" else not equal
-        if relation in ("<", "<="):
-            difference = -difference
-        return self._is_at_least_zero(difference - (1 if relation in ("<", ">") else 0))
+        low, high = (a, b) if relation in ("<", "<=") else (b, a)
+        return self._is_at_least(high, low + (1 if relation in ("<", ">") else 0))
 
     def causes(self, size: Size) -> tuple[object, ...]:
         """What bound the symbols of a size, in the order it was recorded."""
@@ -197,6 +211,26 @@ class Conditions:
             self._sets[name] = after
             self._causes[name] = (*self._causes.get(name, ()), cause)
         return bool(after)
+
+    def _require_multiple(self, a: Size, k: int, cause: object) -> bool:
+        size = rename(a, self._names)
+        if isinstance(size, int):
+            return size % k == 0
+        rest = size.constant
+        for part in terms(size):
+            residue = self._residue(part, k)
+            if residue is None:
+                break
+            rest += residue
+        else:
+            return rest % k == 0
+        try:
+            return self._require_zero(size % k, cause)
+        except NotExact:
+            names = symbols(size)
+            raise NotExact(
+                f"whether {a} is a multiple of {k} depends on {_listed(names)} in a way archc cannot follow"
+            ) from None
 
     def _require_zero(self, size: Size, cause: object) -> bool:
         if isinstance(size, int):
@@ -243,21 +277,23 @@ class Conditions:
         values = [f.at(n) for n in range(2 * period) if bits >> n % period & 1]
         return all(a != b for a, b in pairwise(values))
 
-    def _is_at_least_zero(self, size: Size) -> bool | None:
-        if isinstance(size, int):
-            return size >= 0
-        names = symbols(size)
+    def _is_at_least(self, a: Size, b: Size) -> bool | None:
+        difference = rename(a - b, self._names)
+        if isinstance(difference, int):
+            return difference >= 0
+        names = symbols(difference)
         if len(names) == 1:
             try:
                 admissible = self._sets.get(min(names), EVERYTHING)
-                opposite = -size - 1
+                opposite = -1 - difference
                 assert isinstance(opposite, Symbolic)
                 if not intersect(admissible, at_least_zero(opposite)):
                     return True
-                return None if intersect(admissible, at_least_zero(size)) else False
+                return None if intersect(admissible, at_least_zero(difference)) else False
             except NotExact:
                 return None
-        lowest, highest = self._bounds(size)
+        apart = plus(self._bounds(rename(a, self._names)), self._bounds(rename(-b, self._names)))
+        lowest, highest = narrower(self._bounds(difference), apart)
         if lowest is not None and lowest >= 0:
             return True
         return False if highest is not None and highest < 0 else None
@@ -270,8 +306,7 @@ class Conditions:
                 return None if intersect(self._sets.get(min(symbols(size)), EVERYTHING), zero(size)) else False
         except NotExact:
             pass
-        apart = self._is_at_least_zero(size) is False or self._is_at_least_zero(-size) is False
-        return False if apart else None
+        return False if self._is_at_least(size, 0) is False or self._is_at_least(0, size) is False else None
 
     def _points(self, name: str, period: int, degree: int) -> Iterable[int]:
         for one in self._sets.get(name, EVERYTHING):
@@ -280,18 +315,18 @@ class Conditions:
                 raise NotExact(f"sizes of {name} that repeat only after {around}, beyond the limit of {PERIOD_LIMIT}")
             yield from one.members(one.first, one.first + (degree + 1) * around)
 
-    def _bounds(self, size: Symbolic) -> Bounds:
+    def _bounds(self, size: Size) -> Bounds:
         """Bounds of the size over all admissible inputs, None where there is none or none is found."""
+        if isinstance(size, int):
+            return size, size
         total = self._sum_bounds(size)
         product = split(size) if size.products else None
         if product is None:
             return total
-        again: Bounds = (product[0], product[0])
+        whole: Bounds = (product[0], product[0])
         for part in product[1]:
-            again = times(again, self._sum_bounds(part))
-        lows = [low for low, _ in (total, again) if low is not None]
-        highs = [high for _, high in (total, again) if high is not None]
-        return max(lows, default=None), min(highs, default=None)
+            whole = times(whole, self._sum_bounds(part))
+        return narrower(total, whole)
 
     def _sum_bounds(self, size: Symbolic) -> Bounds:
         total: Bounds = (size.constant, size.constant)
@@ -326,7 +361,7 @@ def condition(name: str, admissible: Admissible, causes: tuple[object, ...]) -> 
     main = next((one for one in admissible if one.last is None), None) or max(
         admissible, key=lambda one: one.amount() or 0
     )
-    multiple, remainder = _class(main)
+    multiple, remainder = _progression(admissible) or _class(main)
     lowest = main.first + (remainder - main.first) % multiple
     highest = None if main.last is None else main.last - (main.last - remainder) % multiple
     index = admissible.index(main)
@@ -347,16 +382,22 @@ def condition(name: str, admissible: Admissible, causes: tuple[object, ...]) -> 
     )
 
 
+def _progression(admissible: Admissible) -> tuple[int, int] | None:
+    """Multiple and remainder of a set that is one finite progression, None for another set or a long one."""
+    amounts = [one.amount() for one in admissible]
+    if sum(PERIOD_LIMIT if amount is None else amount for amount in amounts) >= PERIOD_LIMIT:
+        return None
+    members = [n for one in admissible for n in one.members(one.first, one.first + PERIOD_LIMIT)]
+    steps = {b - a for a, b in pairwise(members)}
+    step = max(steps, default=1)
+    return (step, members[0] % step) if len(steps) < 2 else None
+
+
 def _class(one: Segment) -> tuple[int, int]:
     """The widest residue class in a segment, as multiple and remainder: remainder 0 before others."""
     residues, length = one.residues, 0 if one.last is None else one.last + 1 - one.first
-    if 0 < length <= one.period:
-        members = list(one.members(one.first, one.first + length))
-        steps = {b - a for a, b in pairwise(members)}
-        if len(steps) < 2:
-            step = max(steps, default=1)
-            return step, one.first % step
-        residues = sum(1 << n % one.period for n in members)
+    if 0 < length < one.period:
+        residues = sum(1 << n % one.period for n in one.members(one.first, one.first + length))
     whole = []  # per divisor, the residues of which every number is a member
     for divisor in (d for d in range(1, one.period + 1) if one.period % d == 0):
         left = (1 << divisor) - 1

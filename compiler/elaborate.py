@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from archc.compiler.arguments import bind, slots
-from archc.compiler.builder import Builder, Flow
-from archc.compiler.flow import Context, Statements
+from archc.compiler.builder import Builder
+from archc.compiler.context import Context, Flow
+from archc.compiler.flow import Statements
 from archc.compiler.ir import Frame, Graph, Input, Output, Region, Tensor
 from archc.compiler.names import unknown
 from archc.compiler.paths import Paths
@@ -50,7 +51,8 @@ def elaborate(definition: Definition, parameters: Mapping[str, Given], shapes: S
     try:
         run(expansion.arch(definition, parameters))
     except Stop as error:
-        statements.report(error, expansion.frame)
+        if error.diagnostic is not None:
+            statements.diagnostics.append(error.diagnostic)
     builder = statements.builder
     root = builder.root or Region("arch", "", "", False, 0, {}, 0, 0, (), (), (), arch.span)
     graph = Graph(
@@ -63,6 +65,7 @@ def elaborate(definition: Definition, parameters: Mapping[str, Given], shapes: S
         builder.values,
         builder.names,
         root,
+        definition.unit.file.source.name,
     )
     claims = () if parameters else tuple(expansion.claims)
     return Elaborated(graph, tuple(statements.diagnostics), claims)
@@ -96,7 +99,9 @@ class _Expansion:
             self.parameters = {name: binding.value for name, binding in scope.names.items()}
         if isinstance(arch, ast.Arch):
             yield self._body(arch, scope)
-            claims = tuple(statement for statement in arch.body.statements if isinstance(statement, ast.Expect))
+            claims: tuple[ast.Expect | ast.Require, ...] = tuple(
+                statement for statement in arch.body.statements if isinstance(statement, ast.Expect)
+            )
         else:
             passed = yield evaluator.arguments(arch.arguments, scope)
             target = definition.unit.names.get(arch.target.text)

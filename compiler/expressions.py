@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping
 
 from archc.compiler.arguments import Passed, bind, bind_block, bind_op, slots
-from archc.compiler.functions import BINARY, BUILTINS, NoResult, bounded, number
+from archc.compiler.conditions import RelationSign
+from archc.compiler.functions import BINARY, BUILTINS, LONGEST_LIST, NoResult, bounded, number
 from archc.compiler.names import unknown, unpack
 from archc.compiler.ops import OPS
 from archc.compiler.problems import did_you_mean, follow_on, stop
@@ -29,6 +30,7 @@ from archc.dsl.diagnostics import Label
 from archc.dsl.source import Span
 
 DEEPEST_CALL = 200
+SIGNS: tuple[RelationSign, ...] = ("==", "!=", "<", "<=", ">", ">=")
 SIZES = {
     "shape": "all sizes, as a list",
     "channels": "the first size",
@@ -209,15 +211,15 @@ class Evaluator:
             if type(right) not in (list, tuple) and not (isinstance(right, str) and isinstance(left, str)):
                 raise stop("E0204", expression.span, f"`{operator}` needs a list", f"this is {kind_of(right)}")
             return (left in right) is (operator == "in")  # type: ignore[operator]
-        if isinstance(left, Symbolic | int) and isinstance(right, Symbolic | int):
-            decided = self.shapes.conditions.decide(operator, left, right)
+        if isinstance(left, Symbolic) or isinstance(right, Symbolic):
+            decided = self._decide(operator, left, right)
             if decided is None:
                 raise stop(
                     "E0207",
                     expression.span,
                     "this depends on the size of the input",
                     f"whether {show(left)} {operator} {show(right)} holds is not known",
-                    help="a network is built once for all its inputs; give the input fixed sizes, or decide by a parameter",
+                    help="the network is one for all its inputs: give the input fixed sizes, or decide by a parameter",
                 )
             return decided
         if operator == "==":
@@ -229,6 +231,15 @@ class Evaluator:
             found = f"this compares {kind_of(left)} with {kind_of(right)}"
             raise stop("E0204", expression.span, f"`{operator}` compares numbers", found)
         return bool(_ORDER[operator](left, right))
+
+    def _decide(self, operator: str, left: object, right: object) -> bool | None:
+        """Compare sizes that depend on the input."""
+        if not isinstance(left, int | Symbolic) or not isinstance(right, int | Symbolic):
+            return operator == "!=" if operator in ("==", "!=") else None
+        for sign in SIGNS:
+            if sign == operator:
+                return self.shapes.conditions.decide(sign, left, right)
+        raise AssertionError(operator)
 
     # ---- calls
 
@@ -399,7 +410,9 @@ class Evaluator:
                     deeper = Scope(inner.unit, inner)
                     unpack(clause.pattern, item, deeper.bind)
                     following.append(deeper)
-                self._compute(lambda: following, (), expression)
+                if len(following) > LONGEST_LIST:
+                    message = f"this list has more than {LONGEST_LIST} items"
+                    raise stop("E0206", expression.span, message, "the loops multiply")
             rounds = following
         values = []
         for inner in rounds:

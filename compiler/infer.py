@@ -22,4 +22,5 @@ def infer(graph: Graph, shapes: Shapes | None = None) -> ShapedGraph:
         raise ArchError(shapes.diagnostics)
     known = tuple(tensor for tensor in types if tensor is not None)
     assert len(known) == graph.values, "a value without a type has been reported"
-    return ShapedGraph(graph, known, tuple(shapes.conditions.summary()))
+    conditions = shapes.conditions
+    return ShapedGraph(graph, known, (*conditions.summary(), *conditions.relations()))

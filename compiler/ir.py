@@ -140,7 +140,8 @@ class Output(NamedTuple):
 class Graph(NamedTuple):
     """A network whose names are resolved and whose loops are unrolled; its sizes are not known yet.
 
-    `inputs[i]` is value `i`. `names` are the names that the text gives to values with `as`.
+    `inputs[i]` is value `i`. `names` are the names that the text gives to values with `as`. `file` is the shown name of
+    the file that was compiled; what it imports lies in others.
     """
 
     name: str
@@ -152,6 +153,7 @@ class Graph(NamedTuple):
     values: int
     names: Mapping[int, str]
     root: Region
+    file: str = ""
 
 
 class ShapedGraph(NamedTuple):

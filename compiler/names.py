@@ -47,7 +47,9 @@ def _bound_elsewhere(name: ast.Name, scope: Scope) -> Span | None:
                         names.extend(part.items)
                     elif part is not None and part.text == name.text:
                         return part.span
-        if isinstance(node, tuple) and not isinstance(node, Span):
+        if isinstance(node, ast.Node):
+            waiting.extend(reversed(node.fields()))
+        elif type(node) is tuple:
             waiting.extend(reversed(node))
     return None
 

@@ -1,8 +1,17 @@
 """The names of modules in the `state_dict`: labels, indices, and the scopes that labels and blocks open."""
 
+from typing import NamedTuple
+
 from archc.compiler.problems import stop
 from archc.dsl.diagnostics import Label
 from archc.dsl.source import Span
+
+
+class Tag(NamedTuple):
+    """A label with its expressions computed, and its place."""
+
+    text: str
+    span: Span
 
 
 class Paths:
@@ -18,23 +27,21 @@ class Paths:
     def index(self, span: Span) -> str:
         """Take the next index, and return the path it makes."""
         self._count += 1
-        return self.label(str(self._count - 1), span)
+        return self._take(str(self._count - 1), span)
 
-    def label(self, text: str, span: Span) -> str:
+    def label(self, tag: Tag) -> str:
         """Take a label, and return the path it makes.
 
         Raises:
             Stop: it is empty or holds a dot, or the path is taken; then both places are shown.
         """
-        if not text or "." in text:
-            found = "is empty" if not text else "has a dot"
-            raise stop(
-                "E0502",
-                span,
-                f'"{text}" cannot be a label',
-                found,
-                help="dots separate the parts of a path; label each part where it stands",
-            )
+        if not tag.text or "." in tag.text:
+            found = "has a dot" if tag.text else "is empty"
+            help = "dots separate the parts of a path; label each part where it stands"
+            raise stop("E0502", tag.span, f'"{tag.text}" cannot be a label', found, help=help)
+        return self._take(tag.text, tag.span)
+
+    def _take(self, text: str, span: Span) -> str:
         path = f"{self.prefix}.{text}" if self.prefix else text
         if text in self._taken:
             raise stop(

@@ -22,8 +22,8 @@ from archc.dsl.diagnostics import ArchError, Diagnostic, Label
 from archc.dsl.source import Span
 
 
-class ParameterError(ArchError):
-    """The parameters that an architecture was asked for with are wrong, not its text."""
+class RequestError(ArchError):
+    """What was asked of a file is wrong, its architecture or the parameters of it, not its text."""
 
 
 class Checked(NamedTuple):
@@ -37,41 +37,44 @@ def choose(program: Program, name: str = "") -> Definition:
     """Return the architecture to compile: the one named, else the file's only one, else the one named like the file.
 
     Raises:
-        ArchError: the file has none, or several and none was named.
+        RequestError: there is none of that name, or several and none was named.
+        ArchError: the file has none.
     """
     unit = program.main
     source = unit.file.source
+    place = Label(Span(source, 0, 0), "")
     arches = unit.arches()
-    known = {**{n: d for n, d in unit.names.items() if isinstance(d.item, ast.Arch | ast.Specialisation)}}
     listed = ", ".join(f"`{arch}`" for arch in arches)
-    place = Span(source, 0, 0)
+    known = {n: found for n, found in unit.names.items() if isinstance(found.item, ast.Arch | ast.Specialisation)}
     if name:
         if name in known:
             return known[name]
         help = did_you_mean(name, known) or (f"it has {listed}" if arches else "")
-        raise ArchError(
-            [Diagnostic("E0109", f"{source.name} has no architecture `{name}`", Label(place, ""), (), (), help)]
-        )
+        raise RequestError([Diagnostic("E0109", f"{source.name} has no architecture `{name}`", place, (), (), help)])
     if len(arches) == 1:
         return next(iter(arches.values()))
-    stem = source.name.replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".arch").replace("_", "").lower()
-    alike = [arch for arch in arches if arch.replace("_", "").lower() == stem]
+    stem = _plain(source.name.replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".arch"))
+    alike = [arch for arch in arches if _plain(arch) == stem]
     if len(alike) == 1:
         return arches[alike[0]]
     if not arches:
         help = "an architecture begins with `arch NAME { input ... }`"
-        raise ArchError([Diagnostic("E0109", f"{source.name} has no architecture", Label(place, ""), (), (), help)])
+        raise ArchError([Diagnostic("E0109", f"{source.name} has no architecture", place, (), (), help)])
     help = f"name one of them, for example `{source.name}:{next(iter(arches))}`"
     related = tuple(Label(arch.span, "one of them") for arch in arches.values())
     message = f"{source.name} has several architectures: {listed}"
-    raise ArchError([Diagnostic("E0109", message, Label(place, ""), related, (), help)])
+    raise RequestError([Diagnostic("E0109", message, place, related, (), help)])
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").lower()
 
 
 def check(definition: Definition, passed: Mapping[str, Given]) -> Checked:
     """Elaborate and infer an architecture with the given parameters.
 
     Raises:
-        ParameterError: a parameter is unknown, missing, or of the wrong type.
+        RequestError: a parameter is unknown, missing, or of the wrong type.
         ArchError: with all independent mistakes, in the order of the text.
     """
     arch = definition.item
@@ -81,7 +84,7 @@ def check(definition: Definition, passed: Mapping[str, Given]) -> Checked:
         bound = bind(f"arch `{arch.name.text}`", slots(arch.parameters), given, arch.name.span, bound={}, whole=True)
     except Stop as error:
         assert error.diagnostic is not None
-        raise ParameterError([error.diagnostic]) from None
+        raise RequestError([error.diagnostic]) from None
     shapes = Shapes()
     elaborated = elaborate(definition, bound, shapes)
     found = list(elaborated.diagnostics)
@@ -99,7 +102,7 @@ def check(definition: Definition, passed: Mapping[str, Given]) -> Checked:
 def _error(found: list[Diagnostic], passed: Mapping[str, Given]) -> ArchError:
     outside = {argument.span.source for argument in passed.values()}
     wrong = [diagnostic for diagnostic in found if diagnostic.primary.span.source in outside]
-    return ParameterError(wrong) if wrong else ArchError(_ordered(found))
+    return RequestError(wrong) if wrong else ArchError(_ordered(found))
 
 
 def _ordered(diagnostics: list[Diagnostic]) -> list[Diagnostic]:

@@ -51,10 +51,10 @@ class Program:
     `units` maps the shown name of every file to its unit, the main one first.
     """
 
-    __slots__ = ("_by_path", "_found", "_root", "main", "units")
+    __slots__ = ("_by_path", "_found", "main", "root", "units", "zoo")
 
-    def __init__(self, source: Source, path: str = "") -> None:
-        """Read what `source` imports.
+    def __init__(self, source: Source, path: str = "", *, root: str = "", zoo: str = ZOO) -> None:
+        """Read what `source` imports, from the project in the folder `root` (by default that of `path`) and the zoo.
 
         Raises:
             ArchError: a file has mistakes in its syntax, or an import cannot be resolved.
@@ -62,7 +62,8 @@ class Program:
         self.units: dict[str, Unit] = {}
         self._by_path: dict[str, Unit] = {}
         self._found: list[Diagnostic] = []
-        self._root = project_root(path) if path else os.path.realpath(os.curdir)
+        self.root = os.path.realpath(root) if root else project_root(path) if path else os.path.realpath(os.curdir)
+        self.zoo = os.path.realpath(zoo)
         self.main = self._add(source, os.path.realpath(path) if path else "", ())
         if self._found:
             raise ArchError(self._found)
@@ -130,7 +131,7 @@ class Program:
             )
         if path in self._by_path:
             return self._by_path[path]
-        if os.path.commonpath([path, root]) != root:
+        if not within(path, root):
             message = f"`{item.path}` lies outside the project"
             raise stop("E0107", where, message, f"the project is {root}", help="copy the file into the project")
         try:
@@ -149,13 +150,12 @@ class Program:
             if item.path.startswith("zoo:")
             else [(os.path.dirname(unit.file.source.name), os.path.dirname(unit.path))]
         )
-        zoo = os.path.realpath(ZOO)
-        for shown, folder in [*places, (shown_path(zoo), zoo)]:
+        for shown, folder in [*places, (shown_path(self.zoo), self.zoo)]:
             path = os.path.realpath(os.path.join(folder, name))
             if os.path.lexists(os.path.join(folder, name)):
-                root = zoo if os.path.commonpath([path, zoo]) == zoo else self._root
+                root = self.zoo if within(path, self.zoo) else self.root
                 return os.path.normpath(os.path.join(shown, name)), path, root
-        known = [*_arch_files(places[0][1] or os.curdir), *_arch_files(zoo)] if places else _arch_files(zoo)
+        known = [*_arch_files(places[0][1] or os.curdir), *_arch_files(self.zoo)] if places else _arch_files(self.zoo)
         looked = "beside this file and in the zoo" if places else "in the zoo"
         raise stop(
             "E0105",
@@ -184,6 +184,11 @@ def _arch_files(folder: str) -> list[str]:
         return [entry for entry in os.listdir(folder) if entry.endswith(".arch")]
     except OSError:
         return []
+
+
+def within(path: str, folder: str) -> bool:
+    """Whether a real path lies in a real folder."""
+    return os.path.commonpath([path, folder]) == folder
 
 
 def shown_path(path: str) -> str:

@@ -28,7 +28,7 @@ class Scope:
     def __init__(self, unit: Unit, parent: "Scope | None" = None, body: ast.Body | None = None) -> None:
         self.unit = unit
         self.parent = parent
-        self.body = body if body is not None or parent is None else parent.body
+        self.body: ast.Body | None = body if body is not None or parent is None else parent.body
         self.names: dict[str, Binding] = {}
 
     def find(self, name: str) -> Binding | None:

@@ -207,12 +207,14 @@ def rename(size: Size, names: Mapping[str, str]) -> Size:
     )
 
 
-def split(size: Symbolic) -> tuple[int, tuple[Symbolic, ...]] | None:
+def split(size: Size) -> tuple[int, tuple[Symbolic, ...]] | None:
     """The size as a number times one function per symbol, or None where it is no such product.
 
     >>> split((symbol("H") - 4) * (2 * symbol("W") + 2))
     (2, (<size H - 4>, <size W + 1>))
     """
+    if isinstance(size, int):
+        return size, ()
     names = sorted(symbols(size))
     for start in (1000, 1013, 1031):
         base = {name: start + i for i, name in enumerate(names)}

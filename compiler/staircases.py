@@ -17,7 +17,7 @@ STEP_LIMIT = 2**12  # the most steps in one period: what bounds time and memory
 VALUE_LIMIT = 2**63  # coefficients stay below: sizes are 64-bit integers in torch
 
 
-class NotExact(Exception):  # noqa: N818 - not a mistake of the caller: the algebra ends here
+class NotExact(Exception):
     """A size, or a question about sizes, that has no exact form here; the message says which, in plain words."""
 
 
@@ -47,6 +47,15 @@ class Staircase(NamedTuple):
         """The value for any integer n."""
         rounds, residue = divmod(n, self.period)
         return rounds * self.totals[-1] + self.totals[bisect_left(self.places, residue)]
+
+    def reach(self, value: int) -> int:
+        """The smallest n with f(n) >= value, for a function that never falls.
+
+        >>> Staircase("H", 2, (1,), (0, 1)).reach(5)
+        10
+        """
+        rounds, rest = divmod(value - 1, self.totals[-1])
+        return rounds * self.period + self.places[bisect_left(self.totals, rest + 1) - 1] + 1
 
     def direction(self) -> int:
         """1 where it never falls, -1 where it never rises, else 0."""

@@ -13,7 +13,7 @@ from archc.compiler.values import show
 class Entry(NamedTuple):
     """One row: a module, an op that is none, or a scope with the rows in it.
 
-    `name` is the last part of the path; of folded rounds that of the first and of the last. `count` says how many
+    `name` is the last part of the path; of folded rounds that of the first and of the last. `rounds` says how many
     rounds a row stands for: `output` is then that of the last, `cost` that of all, and `children` are those of the
     first. With `varying` the rounds differ in their sizes.
     """
@@ -23,7 +23,7 @@ class Entry(NamedTuple):
     output: tuple[Tensor, ...]
     cost: Cost
     children: tuple["Entry", ...] = ()
-    count: int = 1
+    rounds: int = 1
     varying: bool = False
 
 
@@ -107,7 +107,7 @@ def _alike(a: tuple[Entry, ...], b: tuple[Entry, ...]) -> bool:
 
 def _skeleton(row: Entry, outermost: bool = False) -> object:
     what = row.what.partition("(")[0]
-    return ("" if outermost else row.name, what, row.count, tuple(_skeleton(child) for child in row.children))
+    return ("" if outermost else row.name, what, row.rounds, tuple(_skeleton(child) for child in row.children))
 
 
 def _fold(rounds: list[tuple[Entry, ...]], *, varying: bool) -> list[Entry]:
@@ -118,7 +118,7 @@ def _fold(rounds: list[tuple[Entry, ...]], *, varying: bool) -> list[Entry]:
             first, last = column[0], column[-1]
             name = f"{first.name}-{last.name}" if first.name != last.name else first.name
             cost = total(tuple(row.cost for row in column))
-            folded.append(first._replace(name=name, output=last.output, cost=cost, count=count, varying=varying))
+            folded.append(first._replace(name=name, output=last.output, cost=cost, rounds=count, varying=varying))
         return folded
     rows = [row for part in rounds for row in part]
     names = [row.name for row in rows if row.name]
@@ -187,10 +187,10 @@ def table(shaped: ShapedGraph, *, levels: int | None = None, fold: bool = True) 
     while waiting:
         entry, level = waiting.pop()
         hidden = levels is not None and level + 1 >= levels
-        times = f"{entry.count} x " if entry.count > 1 else ""
+        times = f"{entry.rounds} x " if entry.rounds > 1 else ""
         what = f"{times}{entry.what}".rstrip()
         if times and not entry.what:
-            what = f"{entry.count} x"
+            what = f"{entry.rounds} x"
         output = ", ".join(str(tensor) for tensor in entry.output)
         rows.append(("  " * level + entry.name, what, output, _count(entry.cost.params), _count(entry.cost.macs)))
         if not hidden and not entry.varying:

@@ -73,12 +73,21 @@ class Builder:
         return ast.Arch(name, parameters or (), body, doc, self.span(start, end))
 
     def specialisation(self, parts: Parts, start: int, end: int) -> ast.Specialisation:
-        name, parameters, target, arguments, claims = parts
-        doc, body = claims or ("", None)
-        statements = body.statements if body else ()
-        return ast.Specialisation(
-            name, parameters or (), target, arguments or (), statements, doc, self.span(start, end)
-        )
+        name, parameters, target, arguments, definition = parts
+        doc, body = definition or ("", None)
+        statements: tuple[ast.Statement, ...] = body.statements if body else ()
+        claims = tuple(one for one in statements if isinstance(one, (ast.Expect, ast.Require)))
+        if len(claims) < len(statements):
+            other = next(one for one in statements if not isinstance(one, (ast.Expect, ast.Require)))
+            self.report(
+                "E0005",
+                f"`arch {name.text} = {target.text}` gives another arch a name; its braces hold only claims",
+                label="neither `expect` nor `require`",
+                start=other.span.start,
+                end=other.span.end,
+                help=f"to write a new network, leave out `= {target.text}`",
+            )
+        return ast.Specialisation(name, parameters or (), target, arguments or (), claims, doc, self.span(start, end))
 
     def extern(self, parts: Parts, start: int, end: int) -> ast.Extern:
         name, parameters, inputs, outputs, path = parts
@@ -90,8 +99,6 @@ class Builder:
     def definition(self, parts: Parts, start: int, end: int) -> tuple[str, ast.Body]:
         doc, _, *statements = parts
         return doc or "", self.body(statements, start, end)
-
-    claims = definition
 
     def only_docstring(self, parts: Parts, start: int, end: int) -> tuple[str, ast.Body]:
         return parts[0], ast.Body((), self.span(start, end))

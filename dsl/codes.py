@@ -11,6 +11,7 @@ CODES: dict[str, str] = {
     "E0007": "a number, name or string is too long",
     "E0008": "a string or label that cannot be read",
     "E0009": "written as in another language",
+    "E0010": "part of the language that this version does not know",
     # 01: names
     "E0101": "unknown name",
     "E0102": "name bound twice",

@@ -11,7 +11,10 @@ LONGEST_NAME = 200
 LONGEST_NUMBER = 40
 LONGEST_STRING = 10_000
 
-CONTINUING = frozenset("-> , = + - * / // % ** == != < <= > >= and or not".split())  # a statement never ends after these
+# A statement never ends after these.
+CONTINUING = frozenset(
+    ("->", ",", "=", "+", "-", "*", "/", "//", "%", "**", "==", "!=", "<", "<=", ">", ">=", "and", "or", "not")
+)
 CONTINUED_BY = frozenset(("->", "else", "as"))  # a line that begins so belongs to the statement before it
 BEFORE_STAGE = frozenset(("", "NEWLINE", "{", "->"))  # only after these a word and a colon are a label
 OPERAND_END = frozenset("NAME NUMBER STRING ) ] true false none output".split())  # after these `in` is the operator
@@ -34,12 +37,13 @@ class Token(NamedTuple):
 class Patterns:
     """The terminals of the grammar as compiled patterns."""
 
-    __slots__ = ("label", "template", "token", "words")
+    __slots__ = ("label", "signs", "template", "token", "words")
 
     def __init__(self, tables: Tables) -> None:
         given = tables.patterns
         signs = "|".join(re.escape(sign) for sign in sorted(tables.signs, key=len, reverse=True))
         self.words = frozenset(tables.words)
+        self.signs = frozenset(tables.signs)
         # Form feeds, NULs and the like count as spaces: the parser reports them beforehand, wherever they are.
         self.token = re.compile(
             r"[ \t\r\x00\x0b\x0c\x1c-\x1f]*(?:"
@@ -130,11 +134,22 @@ class Lexer:
             return self._emit(Token("NEWLINE", text[broken], broken, broken + 1))
         return self._emit(token)
 
+    def peek(self) -> Token:
+        """Return the token after the next, without going on to it."""
+        position, previous, pending, comments = self.position, self.previous, self.pending, len(self.comments)
+        quiet, self.quiet = self.quiet, True
+        token = self.next()
+        self.position, self.previous, self.pending, self.quiet = position, previous, pending, quiet
+        del self.comments[comments:]
+        return token
+
     def restart(self, position: int, previous: str) -> None:
         """Go on from another position, as if a token of the kind `previous` stood before it."""
         self.position = position
         self.previous = Token(previous, "", position, position)
         self.pending = None
+        while self.comments and self.comments[-1].start >= position:
+            self.comments.pop()
 
     def report(self, code: str, message: str, *, label: str, start: int, end: int, help: str = "") -> None:
         """Note a mistake, unless the parser is skipping."""
@@ -166,9 +181,10 @@ class Lexer:
             if at_stage and (label := self.patterns.label.match(self.text, start, self.end)):
                 self.position = label.end()
                 return Token("LABEL", label[0], start, label.end())
-            if self.previous.kind == "module" and (template := self.patterns.template.match(self.text, start, self.end)):
-                self.position = template.end()
-                if template.end() > end:
+            if self.previous.kind == "module":
+                template = self.patterns.template.match(self.text, start, self.end)
+                if template and template.end() > end:
+                    self.position = template.end()
                     return Token("TEMPLATE", template[0], start, template.end())
             if text in self.patterns.words and self.previous.kind != ".":
                 return Token(text, text, start, end)

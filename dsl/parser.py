@@ -57,7 +57,12 @@ def parse(source: Source) -> Parsed:
     found = parser.run("file")
     doc, items = found if found is not None else ("", ())
     file = ast.File(doc, items, tuple(parser.lexer.comments), source)
-    return Parsed(file, tuple(sorted(parser.diagnostics, key=lambda diagnostic: diagnostic.primary.span.start)))
+    # A line that is read twice, since a bracket before it was open, may be reported twice, and a character that is no
+    # part of the language is unexpected as well: the first report counts.
+    first_at: dict[int, Diagnostic] = {}
+    for diagnostic in parser.diagnostics:
+        first_at.setdefault(diagnostic.primary.span.start, diagnostic)
+    return Parsed(file, tuple(first_at[start] for start in sorted(first_at)))
 
 
 def parse_expression(source: Source) -> tuple[ast.Expression | None, tuple[Diagnostic, ...]]:
@@ -72,14 +77,14 @@ def parse_expression(source: Source) -> tuple[ast.Expression | None, tuple[Diagn
     return (None if parser.diagnostics else expression), tuple(parser.diagnostics)
 
 
-class Stop(Exception):
+class Stop(Exception):  # noqa: N818 - not an error: it ends the walk
     """Reading on is pointless."""
 
 
 class Parser:
     """One walk over `source.text[start:end]`."""
 
-    __slots__ = ("actions", "bases", "builder", "callbacks", "diagnostics", "lexer", "source", "stack", "tables")
+    __slots__ = ("actions", "bases", "builder", "callbacks", "diagnostics", "done", "last", "lexer", "source", "stack", "tables")
 
     def __init__(self, source: Source, start: int, end: int) -> None:
         known = _known()
@@ -94,6 +99,10 @@ class Parser:
             for production in self.tables.productions
         ]
         self.stack: list[Entry] = []
+        self.last = Token("", "", start, start)  # the last token shifted that is no NEWLINE
+        # The reductions since the last token, to be taken back should the next one be unexpected: what was replaced,
+        # and the list that grew in place with its length before.
+        self.done: list[tuple[list[Entry], list[Any], int]] = []
         self.bases: list[int] = []  # for each open bracket, the height of the stack there
 
     def run(self, start: str) -> Any:
@@ -121,6 +130,9 @@ class Parser:
     def shift(self, state: int, token: Token) -> None:
         kind = token.kind
         stack = self.stack
+        self.done.clear()
+        if kind != "NEWLINE":
+            self.last = token
         stack.append(Entry(state, kind, token, token.start, token.end, 0))
         if kind in CLOSER:
             self.lexer.brackets.append(token)
@@ -146,6 +158,7 @@ class Parser:
             [part] = parts
             del stack[-1]
             value, start, end = part.value, part.start, part.end
+            self.done.append((parts, [], 0))
         else:
             if size:
                 del stack[-size:]
@@ -153,6 +166,7 @@ class Parser:
             else:
                 start = end = stack[-1].end
             children: list[Any] = []
+            length = 0
             for index in production.take:
                 if index >= tables.SPLICE:
                     spliced = parts[index - tables.SPLICE].value
@@ -160,6 +174,7 @@ class Parser:
                         children += spliced
                     else:
                         children = spliced  # the list of a left-recursive rule grows in place
+                        length = len(spliced)
                 elif index >= 0:
                     children.append(parts[index].value)
                 else:
@@ -175,9 +190,33 @@ class Parser:
                 if height > DEEPEST_EXPRESSION:
                     last = self.lexer.previous
                     self._too_deep(f"this expression has more than {DEEPEST_EXPRESSION} levels", last)
+            self.done.append((parts, children, length))
         origin = production.origin
         state = self.tables.gotos[stack[-1].state][origin]
         stack.append(Entry(state, origin, value, start, end, height))
+
+    def feed(self, token: Token) -> None:
+        """Take one token, which `accepts` allows."""
+        while (action := self.actions[self.stack[-1].state][token.kind]) < 0:
+            self.reduce(~action)
+        self.shift(action, token)
+
+    def take_back(self) -> None:
+        """Undo the reductions since the last token.
+
+        The tables allow a reduction before any token that could follow it somewhere, so an unexpected token is found
+        only after some: without them, the parser knows more of what could have come instead.
+        """
+        for parts, children, length in reversed(self.done):
+            self.stack.pop()
+            self.stack += parts
+            del children[length:]
+        self.done.clear()
+
+    def settle(self) -> None:
+        """Finish what is complete whatever follows: a state that does the same with each token needs none."""
+        while len(targets := set(self.actions[self.stack[-1].state].values())) == 1 and (action := targets.pop()) < 0:
+            self.reduce(~action)
 
     def accepts(self, *kinds: str) -> bool:
         """Say whether the parser could go on with tokens of these kinds, one after the other."""

@@ -5,7 +5,7 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 from archc.dsl.diagnostics import Diagnostic, Label
-from archc.dsl.lexer import Token
+from archc.dsl.lexer import OPERAND_END, Token
 from archc.dsl.source import Span
 
 if TYPE_CHECKING:
@@ -16,18 +16,22 @@ LINE = re.compile(r"[^\n]*")
 WORD = re.compile(r"\w+")
 NUMBER_LIKE = re.compile(r"[\w.]+(?:(?<=[eE])[+-]\d+)?")
 QUOTED = re.compile(r"'[^'\n]*'|[“”„«][^“”«»\"\n]*[“”»]|`[^`\n]*`")
-QUOTES = frozenset("'“”„«»‘’`")
+QUOTES = frozenset("'`“”„«»’\u2018")
 
 # Letters that look like ASCII ones; fullwidth and accented letters are found by normalisation.
 LETTERS = dict(
     zip(
-        "АВЕЅІЈКМНОРСТУХаеоѕіјрсухһԁɡӏΑΒΕΖΗΙΚΜΝΟΡΤΥΧονρυı",
-        "ABESIJKMHOPCTYXaeosijpcyxhdglABEZHIKMNOPTYXovpui",
+        "\u0410\u0412\u0415\u0405\u0406\u0408\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0423"
+        "\u0425\u0430\u0435\u043e\u0455\u0456\u0458\u0440\u0441\u0443\u0445\u04bb\u0501\u04cf"
+        "\u0391\u0392\u0395\u0396\u0397\u0399\u039a\u039c\u039d\u039f\u03a1\u03a4\u03a5\u03a7"
+        "\u03bf\u03bd\u03c1\u03c5"
+        "\u0261\u0131",
+        "ABESIJKMHOPCTYXaeosijpcyxhdlABEZHIKMNOPTYXovpugi",
         strict=True,
     )
 )
 SIGNS = {
-    "–": "-", "—": "-", "−": "-", "‐": "-", "‑": "-", "×": "*", "∗": "*", "·": "*", "÷": "/", "≤": "<=", "≥": ">=",
+    "–": "-", "—": "-", "−": "-", "\u2010": "-", "\u2011": "-", "×": "*", "\u2217": "*", "·": "*", "÷": "/", "≤": "<=", "≥": ">=",
     "≠": "!=", "→": "->", "⇒": "->", "&&": "and", "&": "and", "||": "or", "|": "or", "!": "not", "¬": "not",
 }  # fmt: skip
 INVISIBLE = {
@@ -67,7 +71,8 @@ def read(lexer: "Lexer") -> Token | None:
     if start > lexer.position and "\n" not in text[lexer.position : start]:
         odd = next((place for place in range(lexer.position, start) if text[place] > "\x7f"), None)
         if odd is not None:
-            return _space(lexer, odd)
+            _space(lexer, odd)
+            return None
     elif start > lexer.position:
         start = lexer.position
     character = text[start]
@@ -80,7 +85,8 @@ def read(lexer: "Lexer") -> Token | None:
     if character == "_" or character.isalpha():
         return _word(lexer, start)
     if unicodedata.category(character) in ("Cf", "Zs", "Mn", "Cc"):
-        return _space(lexer, start)
+        _space(lexer, start)
+        return None
     return _sign(lexer, start)
 
 
@@ -111,8 +117,7 @@ def _unterminated(lexer: "Lexer", start: int) -> Token:
             end=start + 3,
             help='end it with `"""`',
         )
-        lexer.quiet = True  # what follows it was meant as text or not: nobody knows
-        return Token("ERROR", "", start, lexer.end)
+        return Token("ERROR", '"""', start, lexer.end)
     found = LINE.match(text, start, lexer.end)
     end = len(found[0].rstrip()) + start if found else lexer.end
     lexer.position = end
@@ -202,6 +207,8 @@ def _sign(lexer: "Lexer", start: int) -> Token:
     meant = SIGNS.get(text[start : start + length]) or unicodedata.normalize("NFKC", character)
     if meant == "-" and text.startswith(">", start + 1):
         meant, length = "->", 2
+    if meant == "not" and lexer.previous.kind in OPERAND_END:
+        meant = "!"
     known = meant in lexer.patterns.words or meant in lexer.patterns.signs
     end = start + length
     if not known:
@@ -220,6 +227,8 @@ def _sign(lexer: "Lexer", start: int) -> Token:
         help = "delete it: a line goes on after `->`, `,`, `=` or an operator, and inside `(` and `[`"
     elif character == "@":
         help = "delete it: there are no decorators"
+    elif character == "!":
+        help = "to compare, write `!=`"
     elif character == "?":
         help = "a choice is written `a if condition else b`"
     else:

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from lark import Lark
     from lark.grammar import Rule, Symbol
 
 GRAMMAR = Path(__file__).with_name("grammar.lark")
 WRITTEN = Path(__file__).with_name("grammar_tables.py")
 START = ("file", "expression")
+
+NOQA = "  # noqa: E501"
 
 GAP = -1  # in `Production.take`: nothing stands here, the callback gets None
 SPLICE = 1000  # added to an index: the children of that part, not the part
@@ -56,11 +57,11 @@ def load() -> Tables:
     """Return the tables of grammar.lark: as written, or worked out anew if the grammar has changed since."""
     from archc.dsl import grammar_tables as written
 
-    if written.CHECKSUM != checksum():
+    if checksum() != written.CHECKSUM:
         return build()
     groups = [group.split() for group in written.GROUPS]
     rows = [
-        {name: target for group, target in zip(row[::2], row[1::2]) for name in groups[group]}
+        {name: row[place + 1] for place in range(0, len(row), 2) for name in groups[row[place]]}
         for row in written.ROWS
     ]
     return Tables(
@@ -103,7 +104,7 @@ def build() -> Tables:
         if state not in order:
             order[state] = len(order)
             row = table.states[state]
-            queue += [row[name][1] for name in sorted(row, key=by_spelling) if not row[name][0].name == "Reduce"]
+            queue += [row[name][1] for name in sorted(row, key=by_spelling) if row[name][0].name != "Reduce"]
     actions: list[dict[str, int]] = []
     gotos: list[dict[str, int]] = []
     for state in order:
@@ -132,6 +133,8 @@ def build() -> Tables:
 
 
 def _production(rule: "Rule") -> Production:
+    from lark.grammar import Terminal
+
     # An empty index says that an absent `[part]` leaves a gap there (lark.parse_tree_builder does the same).
     gaps = rule.options.empty_indices or (False,) * len(rule.expansion)
     parts = iter(enumerate(rule.expansion))
@@ -141,7 +144,7 @@ def _production(rule: "Rule") -> Production:
             take.append(GAP)
         else:
             index, symbol = next(parts)
-            if rule.options.keep_all_tokens or not (symbol.is_term and symbol.filter_out):
+            if rule.options.keep_all_tokens or not (isinstance(symbol, Terminal) and symbol.filter_out):
                 take.append(index + SPLICE * _is_spliced(symbol))
     origin = str(rule.origin.name)
     single = rule.options.expand1 and not rule.alias
@@ -182,7 +185,7 @@ def render(tables: Tables) -> str:
         "}",
         *_wrapped("PRODUCTIONS = (", [repr(tuple(production)) for production in tables.productions], ")"),
         "GROUPS = (",
-        *(f"    {group!r},".replace("'", '"') for group in groups),
+        *(f'    "{group}",{NOQA * (len(group) > 113)}' for group in groups),
         ")",
         *_wrapped("ROWS: tuple[tuple[int, ...], ...] = (", [repr(row) for row in rows], ")"),
         *_wrapped("ACTIONS = (", [str(row) for row in actions], ")"),

@@ -1,6 +1,7 @@
 """How a run can end badly: four exceptions, each with a plain message and the exit status of the command line.
 
-They import nothing, so that the command line can name them without loading torch.
+They import nothing, so that the command line can name them without loading torch. Only the first is the caller's error,
+and only it is named so.
 """
 
 
@@ -14,19 +15,19 @@ class SettingsError(Exception):
     exit_status = 2
 
 
-class EnvironmentProblem(Exception):
+class EnvironmentProblem(Exception):  # noqa: N818
     """The machine lacks something: disk, memory, permission, data, a package, or an intact checkpoint."""
 
     exit_status = 3
 
 
-class RunStopped(Exception):
+class RunStopped(Exception):  # noqa: N818
     """The run was stopped by its guard (a loss or gradient that is not finite); its last good checkpoint is kept."""
 
     exit_status = 4
 
 
-class RunInterrupted(Exception):
+class RunInterrupted(Exception):  # noqa: N818
     """A signal asked the run to stop; the step was finished and `last` was written.
 
     >>> RunInterrupted("stopped", signal_number=2).exit_status

@@ -59,11 +59,16 @@ def train_loop(
                 next_look = time.perf_counter() + SECONDS_BETWEEN_LOOKS
             if number:
                 run.keep_last(step=step)
-                raise RunInterrupted(f"{signal.Signals(number).name} in epoch {epoch}: the step was finished and {run.folder / 'last'} written", signal_number=number)
+                where = f"{signal.Signals(number).name} in epoch {epoch}"
+                raise RunInterrupted(
+                    f"{where}: the step was finished and {run.folder / 'last'} written", signal_number=number
+                )
         loss_mean, train_accuracy = means(totals, seen)
         stop_unless_finite(optimizer, run, epoch)
         train_seconds = time.perf_counter() - began
-        test_loss, test_accuracy = evaluate(module, test, batch_size=2 * settings.batch_size, classes=classes, machine=machine)
+        test_loss, test_accuracy = evaluate(
+            module, test, batch_size=2 * settings.batch_size, classes=classes, machine=machine
+        )
         if not math.isfinite(test_loss):
             raise RunStopped(f"the test loss of epoch {epoch} is not finite; {run.left_behind()}")
         record = EpochRecord(

@@ -9,6 +9,7 @@ from archc.runtime.errors import SettingsError
 
 OPTIMIZERS = ("adamw", "adam", "sgd")
 SCHEDULES = ("one_cycle", "cosine", "constant")
+LR_SCALINGS = ("fan", "none")
 INITS = ("xavier", "module")
 PRECISIONS = ("auto", "fp32", "bf16")
 LAYOUTS = ("auto", "channels_last", "contiguous")
@@ -35,6 +36,9 @@ class Settings:
     """`adamw`, `adam` or `sgd`, in torch's fused form."""
     lr: float = 1e-3
     """The highest learning rate of the schedule."""
+    lr_scaling: str = "fan"
+    """`fan`: each weight's rate times its Xavier deviation / 0.02, at most 10: wide layers learn in small steps, narrow
+    ones in large steps, so that one lr fits a network of any width; `none`: one rate for all."""
     momentum: float = 0.0
     """Momentum of `sgd`; the others have their own and ignore it."""
     weight_decay: float = 0.01
@@ -64,6 +68,7 @@ class Settings:
             raise SettingsError(f"seed must be at most {LARGEST_SEED}, found {self.seed}")
         _one_of("optimizer", self.optimizer, OPTIMIZERS)
         _one_of("schedule", self.schedule, SCHEDULES)
+        _one_of("lr_scaling", self.lr_scaling, LR_SCALINGS)
         _one_of("init", self.init, INITS)
         _one_of("precision", self.precision, PRECISIONS)
         _one_of("layout", self.layout, LAYOUTS)
@@ -72,8 +77,7 @@ class Settings:
         _number("weight_decay", self.weight_decay, at_least=0)
         _number("warmup", self.warmup, at_least=0, below=1)
         _number("clip", self.clip, at_least=0)
-        if not isinstance(self.device, str) or not self.device:
-            raise SettingsError(f"device must be a name such as auto, cpu or cuda, found {self.device!r}")
+        _name("device", self.device, such_as="auto, cpu or cuda")
 
     def as_dict(self) -> dict[str, object]:
         """Every setting with its value, in the order of the class.
@@ -114,10 +118,11 @@ def settings_from(values: Mapping[str, object]) -> Settings:
 def describe(settings: Settings) -> str:
     """The settings that decide a result, in one line for people.
 
-    >>> describe(Settings(optimizer="sgd", lr=0.9, weight_decay=0, schedule="constant", clip=0, batch_size=256))
-    'SGD lr 0.9, constant rate, batch 256, 10 epochs, Xavier-uniform weights, seed 0'
+    >>> describe(Settings(optimizer="sgd", lr=0.9, weight_decay=0, schedule="constant", clip=0, lr_scaling="none"))
+    'SGD lr 0.9, constant rate, batch 64, 10 epochs, Xavier-uniform weights, seed 0'
     """
     optimizer = {"adamw": "AdamW", "adam": "Adam", "sgd": "SGD"}[settings.optimizer] + f" lr {settings.lr:g}"
+    optimizer += " scaled by fan" if settings.lr_scaling == "fan" else ""
     if settings.optimizer == "sgd" and settings.momentum:
         optimizer += f" momentum {settings.momentum:g}"
     if settings.weight_decay:
@@ -159,8 +164,13 @@ def _number(
         raise SettingsError(f"{name} must be a number {' and '.join(wanted)}, found {value!r}")
 
 
+def _name(name: str, value: object, *, such_as: str) -> None:
+    if not isinstance(value, str) or not value:
+        raise SettingsError(f"{name} must be a name such as {such_as}, found {value!r}")
+
+
 def _one_of(name: str, value: object, choices: Sequence[str]) -> None:
     if value not in choices:
-        close = get_close_matches(str(value), choices, n=1)
+        close = get_close_matches(str(value).lower(), choices, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise SettingsError(f"{name} must be one of {', '.join(choices)}, found {value!r}{hint}")

@@ -22,7 +22,6 @@ from archc.runtime.signals import stop_requests
 from archc.runtime.watch import Watch, watch_for
 
 
-
 def fit(
     module: nn.Module,
     data: Data,
@@ -49,8 +48,8 @@ def fit(
     >>> net = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     run = fit(net, load("digits"), settings=Settings(epochs=2, lr=0.01), out=folder, watch=Silent())
-    ...     [record.test_accuracy > 0.8 for record in run.metrics]
-    [True, True]
+    ...     run.best.test_accuracy > 0.8
+    True
     """
     settings = settings or Settings()
     watch = watch or watch_for(sys.stderr)
@@ -85,12 +84,11 @@ def _image_shape(data: Data, input_size: tuple[int, ...] | None) -> tuple[int, i
     channels, height, width = data.train_images.shape[1:]
     if input_size is None:
         return channels, height, width
-    if len(input_size) != 3 or min(input_size) < 1 or input_size[0] not in (channels, 3 * channels if channels == 1 else 0):
+    fitting = (1, 3) if channels == 1 else (channels,)  # a grey image can be shown in three channels
+    if len(input_size) != 3 or min(input_size) < 1 or input_size[0] not in fitting:
         takes = "x".join(map(str, input_size)) or "one number"
-        raise SettingsError(
-            f"the network takes {takes}; data set {data.name!r} gives images of {channels} channel{'s'[: channels > 1]}"
-            f" that can be resized, so it fits networks that take {channels}xHxW"
-        )
+        fits = " or ".join(f"{count}xHxW" for count in fitting)
+        raise SettingsError(f"the network takes {takes}; data set {data.name!r} fits networks that take {fits}")
     return input_size[0], input_size[1], input_size[2]
 
 

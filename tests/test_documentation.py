@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from archc.cli import main
-from tests.checkout import ROOT, VERSION
+from tests.checkout import PYPROJECT, ROOT, VERSION
 from tests.documents import Block, anchors_of, archc_calls, blocks_of, links_of, matches, steps_of
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/*.md"))]
@@ -154,6 +154,13 @@ def test_links_lead_somewhere(document: Path) -> None:
         assert file.resolve().is_relative_to(ROOT), target
         if anchor:
             assert anchor in anchors_of(file), target
+
+
+def test_readme_gives_the_reason_for_each_dependency() -> None:
+    rows = re.findall(
+        r"^\| ([\w-]+) \| ([\d.]+) \| .+ \|$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert sorted(f"{name}>={version}" for name, version in rows) == sorted(PYPROJECT["project"]["dependencies"])
 
 
 def test_changelog_has_an_entry_for_this_version() -> None:

@@ -88,9 +88,8 @@ def _sized(shaped: ShapedGraph, text: str) -> ShapedGraph:
         given = tuple(map(int, numbers))
         needed = tuple(evaluate(size, sizes) if isinstance(size, Symbolic) else size for size in shape)
         if given != needed:
-            raise UsageProblem(
-                f"--input {part}: the input `{entry.name}` is {entry.type}, so this has to be {'x'.join(map(str, needed))}"
-            )
+            hint = "x".join(map(str, needed))
+            raise UsageProblem(f"--input {part}: the input `{entry.name}` is {entry.type}, so this has to be {hint}")
     for condition in shaped.conditions:
         if not condition.holds(sizes):
             raise UsageProblem(f"--input {text}: {condition}")

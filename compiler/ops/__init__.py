@@ -1,13 +1,20 @@
 """The operators of the language, one entry each, in files by family; nothing registers itself by being imported."""
 
 from archc.compiler.ops.activation import ACTIVATIONS
+from archc.compiler.ops.arithmetic import ARITHMETICS
+from archc.compiler.ops.attention import ATTENTIONS
 from archc.compiler.ops.combine import COMBINATIONS
 from archc.compiler.ops.convolution import CONVOLUTIONS
+from archc.compiler.ops.embedding import EMBEDDINGS
 from archc.compiler.ops.entry import Op
 from archc.compiler.ops.linear import LINEARS
 from archc.compiler.ops.norm import NORMS
+from archc.compiler.ops.part import PARTS
 from archc.compiler.ops.pooling import POOLINGS
+from archc.compiler.ops.rearrange import REARRANGEMENTS
+from archc.compiler.ops.recurrent import RECURRENTS
 from archc.compiler.ops.regularisation import REGULARISATIONS
+from archc.compiler.ops.resample import RESAMPLINGS
 from archc.compiler.ops.shape import SHAPES
 
 FAMILIES: tuple[tuple[Op, ...], ...] = (
@@ -19,6 +26,13 @@ FAMILIES: tuple[tuple[Op, ...], ...] = (
     REGULARISATIONS,
     COMBINATIONS,
     SHAPES,
+    PARTS,
+    REARRANGEMENTS,
+    RESAMPLINGS,
+    ARITHMETICS,
+    ATTENTIONS,
+    RECURRENTS,
+    EMBEDDINGS,
 )
 
 OPS: dict[str, Op] = {op.name: op for family in FAMILIES for op in family}

@@ -1,6 +1,5 @@
 """Combining several values: arithmetic, concatenation, matrix products."""
 
-
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Example, Expression, Op, Parameter, Problem
 from archc.compiler.ops.kinds import AXIS, NUMBER, optional
@@ -73,6 +72,8 @@ def _arithmetic(name: str, summary: str, role: str, several: str, number: str, *
 
     def shape(call: Call) -> tuple[Tensor, ...]:
         other = call.arguments["other"]
+        if name == "sub":
+            _no_truth_values(call)
         if len(call.inputs) == 1:
             if other is None:
                 raise Problem(
@@ -92,9 +93,11 @@ def _arithmetic(name: str, summary: str, role: str, several: str, number: str, *
                 help=f"use two: `{name} {{ ... }} -> {name}({other})`",
             )
         sizes, batch = aligned(call, name)
-        scalars = tuple(i for i, x in enumerate(call.inputs) if rank(x) == 0)
-        dtype = promoted(tuple(x.dtype for x in call.inputs), scalars)
-        return (Tensor(sizes, _result(name, dtype), batch),)
+        dtype, single = call.x.dtype, rank(call.x) == 0
+        for x in call.inputs[1:]:
+            scalars = [place for place, is_scalar in enumerate((single, rank(x) == 0)) if is_scalar]
+            dtype, single = _result(name, promoted((dtype, x.dtype), scalars)), single and rank(x) == 0
+        return (Tensor(sizes, dtype, batch),)
 
     def function(call: Call) -> Expression:
         other = call.arguments["other"]
@@ -127,9 +130,15 @@ def _arithmetic(name: str, summary: str, role: str, several: str, number: str, *
 def _result(name: str, dtype: str) -> str:
     if name == "div" and dtype not in FLOATING:
         return "float32"
-    if name == "sub" and dtype == "bool":
-        raise Problem("E0307", "`sub` has no meaning for truth values", "truth values", input=0)
     return dtype
+
+
+def _no_truth_values(call: Call) -> None:
+    for index, x in enumerate(call.inputs):
+        if x.dtype == "bool":
+            raise Problem(
+                "E0307", "`sub` has no meaning for truth values", "truth values", input=index, help="`ne` compares them"
+            )
 
 
 def _with_number(template: str, other: object) -> Expression:
@@ -228,7 +237,7 @@ def _listed(call: Call) -> str:
     batch = next((i for i, x in enumerate(call.inputs) if x.batched), None)
     parts = []
     for index, x in enumerate(call.inputs):
-        if batch is None or x.batched:
+        if batch is None or x.batched or rank(x) == 0:
             parts.append(f"{{{index}}}")
         else:
             parts.append(f"{{{index}}}.expand({{{batch}}}.shape[0]{', -1' * (rank(x) - 1)})")
@@ -320,7 +329,13 @@ def matmul_shape(call: Call) -> tuple[Tensor, ...]:
     front = Call({}, tuple(_front(x, a) for x in call.inputs), conditions=call.conditions, cause=call.cause)
     if a.batched and len(a.shape) == 1:
         if rank(b) > 2:
-            raise _matmul_ranks(a, b)
+            raise Problem(
+                "E0303",
+                f"`matmul` would mix the batch: branch 1 is {a}, one vector for each sample, branch 2 is {b}",
+                "a vector for each sample",
+                input=0,
+                help="`unsqueeze(1)` makes a row of it",
+            )
         return (Tensor(() if column else (b.shape[-1],), a.dtype),)
     for x, y in ((a, b), (b, a)):
         if x.batched and ((y.batched and rank(y) != rank(x)) or rank(y) > rank(x)):

@@ -75,7 +75,8 @@ def _fill(call: Call, sizes: tuple[Size, ...], padding: tuple[int, ...]) -> None
         need = "more than the padding" if spare else "at least the padding"
         raise Problem(
             "E0302",
-            f'`padding_mode="{mode}"` needs {need} in each axis: the input is {times(sizes)}, the padding {folded(padding)}',
+            f'`padding_mode="{mode}"` needs {need} in each axis: '
+            f"the input is {times(sizes)}, the padding {folded(padding)}",
             f"the input is {times(sizes)}, the padding {folded(padding)}",
             argument="padding_mode",
             help='use less padding, or `padding_mode="replicate"`',
@@ -155,7 +156,7 @@ CONV = Op(
         Example("conv(8, 3, dilation=2, groups=4)", ((4, 9, 9),)),
         Example("conv(4, 3)", ((2, 10),)),
         Example("conv(4, 3, stride=2, padding=1)", ((2, 5, 6, 7),)),
-        Example('conv(4, 4, padding="same", dilation=3)', ((2, 8, 9),)),
+        Example('conv(4, 3, padding="same", dilation=(3, 1))', ((2, 8, 9),)),
         Example('conv(4, 3, padding="valid")', ((2, 8, 9),)),
         Example('conv(4, 3, padding=2, padding_mode="reflect")', ((2, 8, 9),)),
         Example('conv(4, 3, padding=(2, 1), padding_mode="circular")', ((2, 2, 9),)),
@@ -187,7 +188,7 @@ def transpose_shape(call: Call) -> tuple[Tensor, ...]:
     if not all(call.fits(n, 1) for n in after):
         raise Problem(
             "E0302",
-            f"nothing is left: padding {folded(padding)} takes more than the input {times(sizes)} gives ({times(after)})",
+            f"nothing is left: with padding {folded(padding)}, the input {times(sizes)} would become {times(after)}",
             f"the output would be {times(after)}",
             argument="padding",
             help="in a transposed convolution padding makes the output smaller: use less",

@@ -101,7 +101,7 @@ class Example(NamedTuple):
         )
 
 
-class Problem(Exception):
+class Problem(Exception):  # noqa: N818 - it is a finding about the text, told to a person
     """A use of an operator that cannot be, as its rule found it; `infer` adds the place.
 
     `argument` names the argument to point at, `input` the number of the input; with neither, the operator's name is

@@ -95,9 +95,9 @@ def bilinear_weights(call: Call) -> tuple[Weight, ...]:
 
 
 def bilinear_macs(call: Call) -> Size:
-    # Per place and output feature: the matrix times one vector, and that times the other.
+    # Per place and output feature: x1 times the matrix, and that times x2.
     first, second = _features(call, 0), _features(call, 1)
-    return elements(call.y.shape) * (first * second + first)
+    return elements(call.y.shape) * (first * second + second)
 
 
 BILINEAR = Op(

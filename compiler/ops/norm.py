@@ -8,6 +8,7 @@ from archc.compiler.ops.kinds import (
     NON_NEGATIVE_NUMBER,
     NUMBER,
     POSITIVE,
+    POSITIVE_NUMBER,
     optional,
 )
 from archc.compiler.ops.rules import (
@@ -60,7 +61,7 @@ BATCH_NORM = Op(
     role="norm",
     summary="Normalises each channel over the batch, with running statistics for evaluation.",
     parameters=(
-        EPS,
+        Parameter("eps", POSITIVE_NUMBER, 1e-5),
         Parameter("momentum", optional(NUMBER), 0.1),
         Parameter("affine", FLAG, True),
         Parameter("track_running_stats", FLAG, True),
@@ -82,7 +83,7 @@ BATCH_NORM = Op(
     label=lambda call: "batch norm",
     examples=(
         Example("batch_norm", ((64, 8, 8),)),
-        Example("batch_norm(eps=0.001, momentum=none)", ((6, 5),)),
+        Example("batch_norm(eps=0.001, momentum=0.2)", ((6, 5),)),
         Example("batch_norm(affine=false)", ((6,),)),
         Example("batch_norm(track_running_stats=false)", ((6, 3, 4, 5),)),
         Example("batch_norm(bias=false)", ((6, 3, 4),)),
@@ -192,7 +193,8 @@ def _normalized(call: Call, name: str) -> tuple[int, ...]:
     if len(places) > 1 and places != tuple(range(last - len(places), last)):
         raise Problem(
             "E0205",
-            f"`{name}` normalises one axis, or all from one to the last, but not the axes {_dims(call, places)} of {call.x}",
+            f"`{name}` normalises one axis, or all from one to the last, "
+            f"but not the axes {_dims(call, places)} of {call.x}",
             "not the last axes",
             argument="dim",
             help="`permute` or `rearrange` can bring them there",

@@ -33,8 +33,11 @@ def _stride(call: Call, axes: int) -> tuple[int, ...]:
     return call.each("kernel_size" if call.arguments["stride"] is None else "stride", axes)
 
 
-def _windows(name: str) -> Callable[[Call], tuple[Tensor, ...]]:
-    """Return the shape rule of a pooling with windows; padding and dilation count where the operator has them."""
+def _windows(name: str, *, whole_3d: bool = False) -> Callable[[Call], tuple[Tensor, ...]]:
+    """Return the shape rule of a pooling with windows; padding and dilation count where the operator has them.
+
+    `whole_3d` says that torch refuses windows larger than an unpadded input of three axes.
+    """
 
     def rule(call: Call) -> tuple[Tensor, ...]:
         sizes = spatial(call, name)
@@ -63,6 +66,15 @@ def _windows(name: str) -> Callable[[Call], tuple[Tensor, ...]]:
                 f"covers {times(reach)}, the input is {times(sizes)}",
                 argument="kernel_size",
                 help="a smaller window, or fewer strides and poolings before this",
+            )
+        if whole_3d and axes == 3 and not all(call.fits(n, k) for n, k in zip(sizes, kernel, strict=True)):
+            raise Problem(
+                "E0302",
+                f"the window does not fit: over three axes torch wants the input itself, {times(sizes)}, "
+                f"to be as large as the kernel, {times(kernel)}",
+                f"covers {times(kernel)}, the input is {times(sizes)}",
+                argument="kernel_size",
+                help="a smaller window, or `pad` in front of it",
             )
         after = tuple(_count(n, p, r, s, ceil) for n, p, r, s in zip(sizes, padding, reach, stride, strict=True))
         return (Tensor((call.x.shape[0], *after), call.x.dtype),)
@@ -141,7 +153,7 @@ _avg_divided = _window_module("nn.AvgPool{}d", (*_avg_names, ("divisor_override"
 
 
 def avg_pool_shape(call: Call) -> tuple[Tensor, ...]:
-    outputs = _windows("avg_pool")(call)
+    outputs = _windows("avg_pool", whole_3d=True)(call)
     if len(call.x.shape) == 2 and call.arguments["divisor_override"] is not None:
         raise Problem(
             "E0205",
@@ -185,7 +197,7 @@ AVG_POOL = Op(
 # ---- lp_pool
 
 _lp_module = _window_module("nn.LPPool{}d", (("stride", None), ("ceil_mode", False)), first=("norm_type",))
-_lp_windows = _windows("lp_pool")
+_lp_windows = _windows("lp_pool", whole_3d=True)
 
 
 def lp_pool_shape(call: Call) -> tuple[Tensor, ...]:

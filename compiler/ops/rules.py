@@ -36,6 +36,8 @@ def position(tensor: Tensor, dim: int, *, argument: str = "dim", extra: int = 0)
         Problem: there is no such axis, or it is the batch.
     """
     axes = rank(tensor) + extra
+    if axes == 0:
+        raise Problem("E0205", f"there is no axis {dim}: the input is a single number", "no axes", argument=argument)
     if not -axes <= dim < axes:
         raise Problem(
             "E0205",
@@ -272,16 +274,14 @@ def promoted(dtypes: Sequence[str], scalars: Sequence[int] = ()) -> str:
     A single number decides only when it is of a higher kind (integer beside truth values, float beside integers).
 
     >>> promoted(["int64", "float32"]), promoted(["float16", "float64"], [1]), promoted(["int32", "float64"], [1])
-    ('float32', 'float16', 'float32')
+    ('float32', 'float16', 'float64')
     """
     tensors = [dtype for place, dtype in enumerate(dtypes) if place not in scalars]
     numbers = [dtype for place, dtype in enumerate(dtypes) if place in scalars]
     if not tensors or not numbers:
         return _widest(tensors or numbers)
     own, other = _widest(tensors), _widest(numbers)
-    if _height(other) <= _height(own):
-        return own
-    return "float32" if other in FLOATING and dtypes else other
+    return own if _height(other) <= _height(own) else other
 
 
 def _height(dtype: str) -> int:

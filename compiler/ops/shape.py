@@ -260,7 +260,7 @@ def squeeze_shape(call: Call) -> tuple[Tensor, ...]:
         if not call.equal(call.x.shape[place], 1):
             raise Problem(
                 "E0301",
-                f"`squeeze` removes axes of size 1, but axis {axis(call.x, place)} of {call.x} is {call.x.shape[place]}",
+                f"`squeeze` removes axes of size 1: axis {axis(call.x, place)} of {call.x} is {call.x.shape[place]}",
                 f"axis {axis(call.x, place)} is {call.x.shape[place]}",
                 argument="dim",
             )

@@ -1,20 +1,22 @@
 """Scopes become classes: those of one block whose code is the same up to its values share one."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from archc.compiler.ir import Region, ShapedGraph
+from archc.compiler.ir import Region, ShapedGraph, Tensor
 from archc.compiler.source.definitions import Argument, Chain, Definition, Inner, Made, Run, folded, leaf, merged, regular, skeleton
-from archc.compiler.source.forward import Forward, Statement, call_of, forward, parameter_names
+from archc.compiler.source.forward import Forward, Statement, bindings, call_of, forward, parameter_names
 from archc.compiler.source.forward import skeleton as forward_skeleton
 from archc.compiler.source.keys import access
 from archc.compiler.source.names import class_name, variable
 from archc.compiler.source.parameters import Parameters
 from archc.compiler.source.scopes import Scope, Step, scopes
+from archc.dsl.source import Span
 
 DEEPEST_INNER = 12  # how often a block that uses itself is handed to its own constructor
 WIDEST_UNPACKING = 8
+_WHOLE = "*"  # stands for all modules of an `nn.Sequential` at once
 
 
 class Counted(NamedTuple):
@@ -34,6 +36,7 @@ class Plan(NamedTuple):
     form: str
     members: tuple[tuple["str | Counted", Definition], ...]
     forward: Forward | None
+    origins: tuple[Span, ...]  # of the members
 
 
 class Class:
@@ -48,14 +51,14 @@ class Class:
         self.scopes: list[Scope] = []
         self.plans: list[Plan] = []
 
-    def settle(self) -> None:
+    def settle(self, types: Sequence[Tensor]) -> None:
         """Merge the instances, once all are known."""
         first = self.plans[0]
         members = tuple(
             (key, merged([plan.members[i][1] for plan in self.plans])) for i, (key, _) in enumerate(first.members)
         )
-        self.plan = Plan(first.form, members, first.forward)
-        self.parameters = Parameters(self.scopes, [key for key, _ in members if isinstance(key, str)])
+        self.plan = Plan(first.form, members, first.forward, first.origins)
+        self.parameters = Parameters(self.scopes, [key for key, _ in members if isinstance(key, str)], types)
         for _, definition in members:
             self.parameters.visit(definition)
         self.parameters.visit_forward([plan.forward for plan in self.plans if plan.forward is not None])
@@ -78,6 +81,7 @@ class _Classifier:
     def __init__(self, shaped: ShapedGraph) -> None:
         self.shaped = shaped
         self.scopes = scopes(shaped.graph)
+        self.bound = bindings(shaped.graph)
         self.root = self.scopes[-1]
         self.order = {id(scope): index for index, scope in enumerate(self.scopes)}
         self.name = class_name(shaped.graph.name)
@@ -105,7 +109,7 @@ class _Classifier:
                 found.scopes.append(scope)
                 found.plans.append(plan)
             for one in opened:
-                one.settle()
+                one.settle(self.shaped.types)
         self.all.sort(key=lambda one: self.order[id(one.scopes[0])])
         self._name()
         return Written(tuple(self.all), self.result)
@@ -191,21 +195,37 @@ class _Classifier:
         parameters = parameter_names(scope, graph)
         result = self.result if scope is self.root else ""
         if self._is_unpacked(scope, members):
+            chained = _chained(scope, members)
+            if chained is not None:
+                body = forward(
+                    chained, self.shaped, self.bound, {_WHOLE: "super().forward"}, parameters, result=result
+                )
+                return Plan("unpacked", self._numbered(scope, members), body, (scope.region.span,))
             names = _member_names(members, parameters)
             reserved = names if len(names) <= WIDEST_UNPACKING else []
             where = {step.key: reserved[i] if reserved else f"self[{i}]" for i, step in enumerate(members)}
-            body = forward(scope, self.shaped, where, parameters, taken=reserved, result=result)
+            body = forward(scope, self.shaped, self.bound, where, parameters, taken=reserved, result=result)
             if reserved:
                 unpacking = Statement((f"{', '.join(reserved)}{',' * (len(reserved) == 1)} = self",), None)
                 body = body._replace(statements=(unpacking, *body.statements))
-            return Plan("unpacked", ((".", folded([self._definition(step, scope) for step in members])),), body)
+            return Plan("unpacked", self._numbered(scope, members), body, (scope.region.span,))
         kept = [step for step in members if self._is_kept(step)]
-        where = {step.key: access(step.key) for step in kept}
-        body = forward(scope, self.shaped, where, parameters, result=result)
-        return Plan("module", tuple((step.key, self._definition(step, scope)) for step in kept), body)
+        keys = self._keys(kept)
+        where = {step.key: access(keys[step.key]) for step in kept}
+        body = forward(scope, self.shaped, self.bound, where, parameters, result=result)
+        made: list[tuple[str, Definition]] = []
+        origins: list[Span] = []
+        for step in kept:
+            for owner in _owners(keys[step.key]):
+                if all(key != owner for key, _ in made):
+                    made.append((owner, Made("nn.Module", ())))  # a label that only holds what is within
+                    origins.append(step.span)
+            made.append((keys[step.key], self._definition(step, scope)))
+            origins.append(step.span)
+        return Plan("module", tuple(made), body, tuple(origins))
 
     def _chain(self, scope: Scope) -> Plan:
-        return Plan("chain", ((".", folded(self._items(scope))),), None)
+        return Plan("chain", ((".", folded(self._items(scope))),), None, (scope.region.span,))
 
     def _items(self, scope: Scope) -> list[Definition]:
         items: list[Definition] = []
@@ -220,6 +240,9 @@ class _Classifier:
             return False
         return all(step.scope is not None or (step.node is not None and step.node.op.module is not None) for step in members)
 
+    def _numbered(self, scope: Scope, members: list[Step]) -> tuple[tuple[str, Definition], ...]:
+        return ((".", folded([self._definition(step, scope) for step in members])),)
+
     def _is_kept(self, step: Step) -> bool:
         """Say whether a step has a module in a class with attributes: one with weights, a label, or no function."""
         node = step.node
@@ -228,6 +251,17 @@ class _Classifier:
         if node.op.module is None or (node.op.given is not None and len(node.inputs) > 1):
             return False
         return node.labelled or node.op.function is None or bool(node.op.weights(call_of(step, self.shaped)))
+
+    def _keys(self, kept: list[Step]) -> dict[str, str]:
+        """The key of each module: its own, or a name for one that is in no `state_dict` and has only a number."""
+        taken = {step.key for step in kept}
+        keys = {}
+        for step in kept:
+            keys[step.key] = step.key
+            if step.node is not None and not step.node.labelled and not step.node.op.weights(call_of(step, self.shaped)):
+                keys[step.key] = variable(step.node.op.name, taken)
+                taken.add(keys[step.key])
+        return keys
 
     def _definition(self, step: Step, parent: Scope) -> Definition:
         scope = step.scope
@@ -279,12 +313,12 @@ class _Classifier:
             if counted != first:
                 return None
             definitions.append(self._definition(keyed[0], scope))
-            bodies.append(forward(inside, self.shaped, {keyed[0].key: "layer"}, ("x",), taken=["layer"]))
+            bodies.append(forward(inside, self.shaped, self.bound, {keyed[0].key: "layer"}, ("x",), taken=["layer"]))
             value = region.outputs[0]
         alike = regular(definitions) if all(body == bodies[0] for body in _anonymous(bodies)) else None
         if alike is None or first is None or value != scope.outputs[0] or (not first.prefix and first.start):
             return None
-        return Plan("loop", ((first, Run(len(rounds), alike)),), bodies[0])
+        return Plan("loop", ((first, Run(len(rounds), alike)),), bodies[0], (rounds[0][0].span,))
 
     # ---- names
 
@@ -325,6 +359,37 @@ def _rounds(scope: Scope) -> list[tuple[Region, list[Step]]]:
     if (loop.start, loop.end) != (scope.region.start, scope.region.end):
         return []
     return [(one, [s for s in scope.steps if one.start <= s.start < one.end]) for one in loop.children]
+
+
+def _owners(key: str) -> list[str]:
+    """The keys of what a module lies in: `a` and `a.b` for `a.b.c`."""
+    parts = key.split(".")
+    return [".".join(parts[:i]) for i in range(1, len(parts))]
+
+
+def _chained(scope: Scope, members: list[Step]) -> Scope | None:
+    """The scope with one step for all its modules, when they are run one after the other on one value."""
+    first, last = members[0], members[-1]
+    start = scope.steps.index(first)
+    run = scope.steps[start : start + len(members)]
+    if run != members or len(first.inputs) != 1:
+        return None
+    value = first.inputs[0]
+    for step in run:
+        if step.inputs != (value,) or len(step.outputs) != 1 or not step.live or step.training:
+            return None
+        if step.node is not None and step.node.op.apply is not None:
+            return None
+        value = step.outputs[0]
+    between = {step.outputs[0] for step in run[:-1]}
+    rest = [*scope.steps[:start], *scope.steps[start + len(run) :]]
+    if not between.isdisjoint(scope.outputs) or any(not between.isdisjoint(step.inputs) for step in rest):
+        return None
+    whole = Scope(scope.region)
+    whole.inputs, whole.outputs = scope.inputs, scope.outputs
+    one = Step(first.start, _WHOLE, first.place, first.inputs, last.outputs, span=last.span, scope=whole, live=True, training=False)
+    whole.steps = [*scope.steps[:start], one, *scope.steps[start + len(run) :]]
+    return whole
 
 
 def _anonymous(bodies: list[Forward]) -> list[Forward]:

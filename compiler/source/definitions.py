@@ -74,7 +74,8 @@ def equal(a: object, b: object) -> bool:
 def leaf(op: Op, built: Construct) -> Made:
     """Return the call that constructs an operator's module, every argument with the name it goes by."""
     defaults = {parameter.name: parameter.default for parameter in op.parameters}
-    known = [name for name, default in defaults.items() if default is REQUIRED]
+    by_name = {name for name, _ in built.arguments}
+    known = [name for name, default in defaults.items() if default is REQUIRED and name not in by_name]
     optional = frozenset(name for name, default in defaults.items() if default is not REQUIRED)
     positional = [value for name, value in built.arguments if name is None]
     # The sizes that the input determines come first: `in_channels` before the text's own `out_channels`.

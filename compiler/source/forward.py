@@ -62,16 +62,47 @@ def join(parts: Iterable["str | Hole"]) -> Parts:
     return tuple(result)
 
 
-def forward(scope: Scope, shaped: ShapedGraph, access: Mapping[str, str], parameters: tuple[str, ...], *, taken: Iterable[str] = (), result: str = "") -> Forward:
+def bindings(graph: Graph) -> dict[str, list[Span]]:
+    """Return for each name that `as` binds the stages whose result gets it."""
+    definitions = {id(r.definition): r.definition for r in graph.root.walk() if r.definition is not None}
+    found: dict[str, list[Span]] = {}
+    waiting: list[ast.Body | None] = [definition.body for definition in definitions.values()]
+    while waiting:
+        body = waiting.pop()
+        for statement in body.statements if body is not None else ():
+            if not isinstance(statement, ast.Pipeline):
+                continue
+            if statement.binding is not None:
+                for name in _bound_names(statement.binding):
+                    found.setdefault(name, []).append(statement.stages[-1].span)
+            for stage in statement.stages:
+                match stage.action:
+                    case ast.Use(branches=inner):
+                        waiting.append(inner)
+                    case ast.If(then=then, otherwise=otherwise):
+                        waiting += [then, otherwise]
+                    case ast.Group(body=inner) | ast.For(body=inner) | ast.Repeat(body=inner):
+                        waiting.append(inner)
+    return found
+
+
+def _bound_names(pattern: ast.Pattern) -> list[str]:
+    if isinstance(pattern, ast.Name):
+        return [pattern.text]
+    return [name for item in pattern.items for name in _bound_names(item)]
+
+
+def forward(scope: Scope, shaped: ShapedGraph, bound: Mapping[str, list[Span]], access: Mapping[str, str], parameters: tuple[str, ...], *, taken: Iterable[str] = (), result: str = "") -> Forward:
     """Write the body of a scope's `forward`.
 
     Args:
+        bound: what `bindings` returns.
         access: how each module of the scope is written, by its key.
         parameters: the names of the scope's inputs.
         taken: names that are in use.
         result: the class of the named tuple of several results.
     """
-    return _Body(scope, shaped, access, parameters, taken, result).write()
+    return _Body(scope, shaped, bound, access, parameters, taken, result).write()
 
 
 def parameter_names(scope: Scope, graph: Graph) -> tuple[str, ...]:
@@ -97,9 +128,10 @@ def _declared_inputs(region: Region) -> dict[int, str]:
 
 
 class _Body:
-    def __init__(self, scope: Scope, shaped: ShapedGraph, access: Mapping[str, str], parameters: tuple[str, ...], taken: Iterable[str], result: str) -> None:
+    def __init__(self, scope: Scope, shaped: ShapedGraph, bound: Mapping[str, list[Span]], access: Mapping[str, str], parameters: tuple[str, ...], taken: Iterable[str], result: str) -> None:
         self.scope = scope
         self.shaped = shaped
+        self.bound = bound
         self.access = access
         self.result = result
         self.reserved = set(taken)
@@ -157,7 +189,7 @@ class _Body:
 
     def _target(self, index: int, value: int) -> str:
         """Choose the variable of a result, and save what is in it when that is still needed."""
-        text = self.shaped.graph.names.get(value)
+        text = self._name_in_text(self.steps[index], value)
         produced_here = value not in self.scope.outputs or self.uses[value] > 1
         if text is not None and (produced_here or self.result):
             live = {name for name, held in self.holder.items() if self.last.get(held, -1) > index}
@@ -174,6 +206,14 @@ class _Body:
             self._bind(saved, held)
         return flow
 
+    def _name_in_text(self, step: Step, value: int) -> str | None:
+        """The name that `as` gives to a step's result where the step stands, not in a block around or within it."""
+        name = self.shaped.graph.names.get(value)
+        for span in self.bound.get(name or "", ()):
+            if span.source is step.span.source and span.start <= step.span.start and step.span.end <= span.end:
+                return name
+        return None
+
     def _fresh(self, name: str, index: int) -> str:
         live = {held_by for held_by, held in self.holder.items() if self.last.get(held, -1) >= index}
         return variable(name, live | self.reserved)
@@ -181,7 +221,7 @@ class _Body:
     def _is_inlined(self, index: int, step: Step, code: Code) -> bool:
         """Say whether a result is written where it is used instead of getting a name."""
         value = step.outputs[0]
-        if self.uses.get(value) != 1 or value in self.scope.outputs or value in self.shaped.graph.names or step.training:
+        if self.uses.get(value) != 1 or value in self.scope.outputs or self._name_in_text(step, value) or step.training:
             return False
         if index in self.inlined:
             return _length(code) <= WIDTH // 2 - 12

@@ -1,7 +1,6 @@
 """Lines of Python laid out as `ruff format` leaves them: the writer of the text, and how a long statement is broken."""
 
 import ast
-from collections.abc import Iterable
 
 from archc.dsl.source import Span
 
@@ -56,11 +55,7 @@ def broken(statement: str, depth: int) -> list[str]:
     >>> for line in broken("self.convolution = nn.Conv2d(3, 64, kernel_size=3, padding=1, bias=False)", 3):
     ...     print(line)
                 self.convolution = nn.Conv2d(
-                    3,
-                    64,
-                    kernel_size=3,
-                    padding=1,
-                    bias=False,
+                    3, 64, kernel_size=3, padding=1, bias=False
                 )
     """
     line = _INDENT * depth + statement
@@ -89,6 +84,9 @@ def _head(statement: str, depth: int) -> list[str]:
     opening = statement.index("(")
     closing = statement.rindex(")")
     outer = _INDENT * depth
+    together = outer + _INDENT + statement[opening + 1 : closing]
+    if len(together) <= WIDTH:
+        return [outer + statement[: opening + 1], together, outer + statement[closing:]]
     lines = [outer + statement[: opening + 1]]
     defaults: list[ast.expr | None] = [None] * (len(tree.args.args) - len(tree.args.defaults))
     defaults += tree.args.defaults
@@ -119,7 +117,7 @@ def _layout(prefix: str, value: ast.expr, source: str, depth: int, suffix: str) 
     outer = _INDENT * depth
     text = source[value.col_offset : value.end_col_offset]
     line = outer + prefix + text + suffix
-    parts: Iterable[tuple[str, ast.expr]]
+    parts: list[tuple[str, ast.expr]]
     if len(line) <= WIDTH:
         return [line]
     match value:
@@ -141,6 +139,11 @@ def _layout(prefix: str, value: ast.expr, source: str, depth: int, suffix: str) 
             return [*lines, f"{outer}{_INDENT}for {clause}", f"{outer}]{suffix}"]
         case _:
             return [line]
+    texts = [name + source[part.col_offset : part.end_col_offset] for name, part in parts]
+    together = outer + _INDENT + ", ".join(texts)
+    # Arguments stand together on a line of their own where they fit; modules one below the other.
+    if len(together) <= WIDTH and not any(isinstance(part, ast.Call | ast.Starred) for _, part in parts):
+        return [f"{outer}{prefix}{opening}", together, f"{outer}{closing}{suffix}"]
     lines = [f"{outer}{prefix}{opening}"]
     for name, part in parts:
         lines += _layout(name, part, source, depth + 1, ",")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import REQUIRED
 from archc.compiler.source.definitions import Chain, Definition, Inner, Made, Progression, Run, Vector, equal
 from archc.compiler.source.forward import Forward, Hole
@@ -44,9 +45,11 @@ class Parameters:
     `keys` are the names of the class's modules, which no kept value may take.
     """
 
-    __slots__ = ("_block", "_extra", "_inner", "_keys", "_used", "ordered")
+    __slots__ = ("_block", "_extra", "_inner", "_keys", "_taken_in", "_used", "ordered")
 
-    def __init__(self, scopes: Sequence[Scope], keys: Iterable[str]) -> None:
+    def __init__(self, scopes: Sequence[Scope], keys: Iterable[str], types: Sequence[Tensor]) -> None:
+        shapes = [types[scope.inputs[0]].shape if scope.inputs else () for scope in scopes]
+        self._taken_in = [(shape[0] if shape else None, len(shape)) for shape in shapes]
         self._block = _block_parameters(scopes)
         self._extra: list[Parameter] = []
         self._inner: Parameter | None = None
@@ -111,10 +114,14 @@ class Parameters:
             if index is not None:
                 return f"{self._use(parameter, kept)}[{index}]"
         for parameter in sources:
-            found = _multiple(parameter.values, value.values)
-            if found is not None:
-                return found.format(self._use(parameter, kept))
-        parameter = Parameter(self._name(hint), value.values)
+            factor = _factor(parameter.values, value.values)
+            if factor:
+                return f"{factor} * {self._use(parameter, kept)}"
+        for parameter in self._extra:
+            divisor = _factor(value.values, parameter.values)
+            if divisor:
+                return f"{self._use(parameter, kept)} // {divisor}"
+        parameter = Parameter(self._name(self._determined(value.values) or hint), value.values)
         self._extra.append(parameter)
         return self._use(parameter, kept)
 
@@ -135,6 +142,13 @@ class Parameters:
             while parameter.attribute in self._keys:
                 parameter.attribute += "_"
         return f"self.{parameter.attribute}"
+
+    def _determined(self, values: Sequence[object]) -> str:
+        """What the values are called if they are the channels or features of the input."""
+        sizes, ranks = zip(*self._taken_in, strict=True)
+        if not _alike(sizes, values):
+            return ""
+        return "in_features" if set(ranks) == {1} else "in_channels"
 
     def _name(self, hint: str) -> str:
         return variable(hint, {"i", *(parameter.name for parameter in (*self._block, *self._extra))})
@@ -181,17 +195,14 @@ def _element(sequences: Sequence[object], values: Sequence[object]) -> int | Non
     return next((i for i in range(shortest) if _alike([one[i] for one in lists], values)), None)
 
 
-def _multiple(sources: Sequence[object], values: Sequence[object]) -> str | None:
-    """How values follow from others by one small factor, with `{}` for the others."""
-    pairs = [(a, b) for a, b in zip(sources, values, strict=True) if type(a) is int and type(b) is int and a > 1 and b > 1]
-    if len(pairs) < len(values):
-        return None
-    a, b = pairs[0]
-    if b % a == 0 and b // a <= LARGEST_FACTOR and all(y == x * (b // a) for x, y in pairs):
-        return f"{b // a} * {{}}"
-    if a % b == 0 and a // b <= LARGEST_FACTOR and all(x == y * (a // b) for x, y in pairs):
-        return f"{{}} // {a // b}"
-    return None
+def _factor(smaller: Sequence[object], larger: Sequence[object]) -> int:
+    """The one small factor by which all of some numbers are larger than others, else 0."""
+    factors = set()
+    for a, b in zip(smaller, larger, strict=True):
+        if type(a) is not int or type(b) is not int or a < 1 or b % a or not 1 < b // a <= LARGEST_FACTOR:
+            return 0
+        factors.add(b // a)
+    return factors.pop() if len(factors) == 1 else 0
 
 
 def _annotation(values: Sequence[object]) -> str:

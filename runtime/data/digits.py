@@ -16,7 +16,7 @@ def read_digits() -> Data:
 
     >>> data = read_digits()
     >>> len(data.train_images), len(data.test_images)
-    (1440, 357)
+    (1442, 355)
     """
     try:
         from sklearn.datasets import load_digits

@@ -32,10 +32,10 @@ class ResidentImages:
     The images are kept at the network's size when that takes at most `budget` bytes, else resized batch by batch.
 
     >>> images = torch.tensor([0, 255], dtype=torch.uint8).reshape(2, 1, 1, 1)
-    >>> held = ResidentImages(images, torch.tensor([0, 1]), shape=(1, 2, 2), mean=torch.tensor([127.5]),
-    ...                       deviation=torch.tensor([127.5]), device=torch.device("cpu"), budget=1 << 20)
+    >>> held = ResidentImages(images, torch.tensor([0, 1]), shape=(1, 2, 2), mean=torch.tensor([128.0]),
+    ...                       deviation=torch.tensor([128.0]), device=torch.device("cpu"), budget=1 << 20)
     >>> held.batch(torch.tensor([1]))[0].flatten().tolist()
-    [1.0, 1.0, 1.0, 1.0]
+    [0.9921875, 0.9921875, 0.9921875, 0.9921875]
     """
 
     def __init__(
@@ -54,7 +54,9 @@ class ResidentImages:
         self.labels = labels.to(device)
         images = images.to(device)
         self.resized_once = len(images) * images.shape[1] * shape[1] * shape[2] <= budget
-        self.images = torch.cat([resize(part, self.size) for part in images.split(CHUNK)]) if self.resized_once else images
+        if self.resized_once:
+            images = torch.cat([resize(part, self.size) for part in images.split(CHUNK)])
+        self.images = images
         self.scale = (1 / deviation).to(device).reshape(1, -1, 1, 1)
         self.shift = (-mean / deviation).to(device).reshape(1, -1, 1, 1)
 

@@ -43,7 +43,7 @@ def load(name: str, root: Path | str | None = None) -> Data:
     An unknown name raises `SettingsError`, a set that is not there `EnvironmentProblem`.
 
     >>> load("digits").train_images.shape
-    torch.Size([1440, 1, 8, 8])
+    torch.Size([1442, 1, 8, 8])
     >>> load("digit")
     Traceback (most recent call last):
     archc.runtime.errors.SettingsError: no data set is called 'digit'; did you mean 'digits'? There are: digits, mnist

@@ -69,26 +69,40 @@ class Built(NamedTuple):
     macs: float
 
 
-def build(op: Op, call: Call, *, as_module: bool, device: str = "meta") -> Built:
+class Text(NamedTuple):
+    """The entry's text for a use: the module to construct, if any, and how the inputs go through."""
+
+    module: str | None
+    use: Expression | Statements
+
+
+def texts(op: Op, call: Call) -> list[Text]:
+    """Return the ways in which an entry writes a use: with a module, without one, or both."""
+    found = []
+    if op.module is not None:
+        plain = Expression(f"{{module}}({', '.join(f'{{{i}}}' for i in range(len(call.inputs)))})")
+        applied = op.apply(call) if op.apply is not None else None
+        found.append(Text(construct_text(op.module(call)), applied or plain))
+    if op.function is not None:
+        found.append(Text(None, op.function(call)))
+    return found
+
+
+def build(text: Text, call: Call, *, device: str = "meta") -> Built:
     """Build a use from the entry's text and run it on a batch of two."""
     with torch.device(device), FlopCounterMode(display=False) as flops:
-        inputs = [_tensor(x, device) for x in call.inputs]
-        module = None
-        if as_module:
-            assert op.module is not None
-            module = eval(construct_text(op.module(call)), dict(NAMES))
-            with_module = op.apply(call) if op.apply is not None else None
-            plain = Expression(f"{{module}}({', '.join(f'{{{i}}}' for i in range(len(inputs)))})")
-            result = _run(with_module or plain, inputs, len(call.outputs), module)
-        else:
-            assert op.function is not None
-            result = _run(op.function(call), inputs, len(call.outputs), None)
+        inputs = [tensor(x, device) for x in call.inputs]
+        module = None if text.module is None else eval(text.module, dict(NAMES))
+        result = _run(text.use, inputs, len(call.outputs), module)
     return Built(result, module, flops.get_total_flops() / 2 / BATCH)
 
 
-def _tensor(x: Tensor, device: str) -> torch.Tensor:
+def tensor(x: Tensor, device: str) -> torch.Tensor:
+    """Return a tensor of a type, with a batch of two."""
     shape = (BATCH, *x.shape) if x.batched else x.shape
-    return torch.ones([int(size) for size in shape], dtype=getattr(torch, x.dtype), device=device)  # type: ignore[arg-type]
+    # Whole numbers are 0, so that they are a place in every table.
+    make = torch.ones if x.dtype.startswith(("float", "bfloat")) else torch.zeros
+    return make([int(size) for size in shape], dtype=getattr(torch, x.dtype), device=device)  # type: ignore[arg-type]
 
 
 def _run(

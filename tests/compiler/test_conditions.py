@@ -1,14 +1,25 @@
 """Conditions on inputs, against trying every input."""
 
+import operator
 import random
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
-from archc.compiler.conditions import Condition, Conditions, Relation
+
+from archc.compiler.conditions import Condition, Conditions, Relation, RelationSign
 from archc.compiler.sizes import NotExact, Size, evaluate, symbol
 
 H, W, C, N = symbol("H"), symbol("W"), symbol("C"), symbol("N")
 LIMIT = 400
+SIGNS: dict[RelationSign, Callable[[int, int], bool]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
 
 
 def conv(size: Size, k: int, *, stride: int = 1, padding: int = 0) -> Size:
@@ -41,7 +52,7 @@ def admits(condition: Condition | None, n: int) -> bool:
 
 def is_residue_class(members: list[int]) -> bool:
     """Whether the members up to LIMIT are one residue class, without end or with one."""
-    steps = {b - a for a, b in zip(members, members[1:], strict=False)}
+    steps = {b - a for a, b in pairwise(members)}
     return len(steps) <= 1
 
 
@@ -66,14 +77,11 @@ def test_random_systems_agree_with_trying_every_input(seed: int) -> None:
                 answer = conditions.require_multiple(a, k, cause=i)
             case _:
                 answer, meets = True, left
-                for sign in ("==", "!=", "<", "<=", ">", ">="):
-                    decided = conditions.decide(sign, a, b)
-                    values = {"H": 0}
-                    truths = set()
-                    for n in left:
-                        values["H"] = n
-                        truths.add(eval(f"{evaluate(a, values)} {sign} {evaluate(b, values)}"))
-                    assert decided == (truths.pop() if len(truths) == 1 else None), (sign, str(a), str(b), min(left))
+                pairs = [(evaluate(a, {"H": n}), evaluate(b, {"H": n})) for n in left]
+                for sign, holds in SIGNS.items():
+                    truths = {holds(x, y) for x, y in pairs}
+                    expected = truths.pop() if len(truths) == 1 else None
+                    assert conditions.decide(sign, a, b) == expected, (sign, str(a), str(b))
         assert answer == bool(meets), (str(a), str(b), k)
         if meets:
             if meets != left:
@@ -88,12 +96,10 @@ def test_random_systems_agree_with_trying_every_input(seed: int) -> None:
     assert condition.minimum in shown
     assert condition.maximum is None or condition.maximum in shown
     assert shown <= left
-    if is_residue_class(sorted(left)):
+    if is_residue_class(sorted(left)) and condition.multiple < LIMIT // 4:  # longer periods do not show in this range
         assert shown == left, (str(condition), sorted(left)[:20])
-    assert {n for n in range(1, LIMIT + 1) if eval(condition.python("n"), {"n": n})} == shown
-    assert condition.python("n").count("n") - condition.python("n").count("and") == len(
-        condition.python("n").split(" and ")
-    )
+    check = compile(condition.python("n"), "check", "eval")
+    assert {n for n in range(1, LIMIT + 1) if eval(check, {"n": n})} == shown
 
 
 def test_stride_two_conv_beside_max_pool_needs_an_even_size() -> None:
@@ -106,16 +112,16 @@ def test_stride_two_conv_beside_max_pool_needs_an_even_size() -> None:
 
 def test_padded_unet_needs_a_multiple_of_sixteen() -> None:
     conditions = Conditions()
-    down = [H]
+    down: list[Size] = [H]
     for _ in range(4):
         assert conditions.require_at_least(down[-1], 2, cause="max_pool")
         down.append(down[-1] // 2)
-    up = down.pop()
+    up: Size = down.pop()
     while down:
         up = 2 * up
         assert conditions.require_equal(down.pop(), up, cause=f"concat {len(down)}")
     (condition,) = conditions.summary()
-    assert condition[:4] == (16, 0, 16, 16)[:0] + ("H", 16, 0, 16)
+    assert condition[:4] == ("H", 16, 0, 16)
     assert str(condition) == "H must be a multiple of 16, at least 16"
     assert condition.python("x.shape[-2]") == "x.shape[-2] % 16 == 0"
     assert condition.causes[-4:] == ("concat 3", "concat 2", "concat 1", "concat 0")

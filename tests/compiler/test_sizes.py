@@ -4,10 +4,13 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+
 from archc.compiler.sizes import NotExact, Size, Symbolic, evaluate, rename, split, symbol, symbols
 
+ROOT = Path(__file__).resolve().parents[2]
 H, W, C, N = symbol("H"), symbol("W"), symbol("C"), symbol("N")
 
 Formula = Callable[[int], int]
@@ -42,7 +45,8 @@ def test_nests_agree_with_integers(seed: int) -> None:
     values = [f(n) for n in range(1, 301)]
     assert [evaluate(size, {"H": n}) for n in range(1, 301)] == values
     assert isinstance(size, int) == (len(set(values)) == 1)
-    assert [eval(str(size), {"H": n}) for n in range(1, 301)] == values
+    formula = compile(str(size), "formula", "eval")
+    assert [eval(formula, {"H": n}) for n in range(1, 301)] == values
 
 
 def test_equality_is_equality_of_functions() -> None:
@@ -57,7 +61,7 @@ def test_equality_is_equality_of_functions() -> None:
                 equal += 1
                 assert hash(a) == hash(b)
                 assert str(a) == str(b)
-    assert equal > 500
+    assert equal > 200
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -66,11 +70,12 @@ def test_products_agree_with_integers(seed: int) -> None:
     (a, f), (b, g), (c, h) = (random_nest(choose, choose.randint(1, 3)) for _ in range(3))
     b, k = rename(b, {"H": "W"}), choose.randint(-5, 5)
     size = a * b + k * (a + 1) * (b - 2) + c
+    formula = compile(str(size), "formula", "eval")
     for n in range(1, 40, 3):
         for m in range(1, 40, 4):
             expected = f(n) * g(m) + k * (f(n) + 1) * (g(m) - 2) + h(n)
             assert evaluate(size, {"H": n, "W": m}) == expected
-            assert eval(str(size), {"H": n, "W": m}) == expected
+            assert eval(formula, {"H": n, "W": m}) == expected
     square = a * c
     assert [evaluate(square, {"H": n}) for n in range(1, 200)] == [f(n) * h(n) for n in range(1, 200)]
     expanded = (a + 2) * (b + 3) - 2 * b - 3 * a - 6
@@ -100,15 +105,14 @@ def test_products_agree_with_integers(seed: int) -> None:
         ((H // 16) * (W // 16) + 1, "(H // 16)*(W // 16) + 1"),
         ((N // 16) ** 2 + 1, "(N // 16)*(N // 16) + 1"),
         ((H // 2) * W + (H + 1) // 2 * W, "H*W"),
-        ((4 * H * W + 2 * H + 5) // 4, "(2*H + 5) // 4 + H*W"),
+        ((4 * H * W + 2 * H + 5) // 4, "H // 2 + H*W + 1"),
         ((2 * H + 4 * W) // 2, "H + 2*W"),
     ],
 )
 def test_formulas_are_what_a_student_would_write(size: Size, formula: str) -> None:
     values = {"H": 37, "W": 23, "C": 3, "N": 65}
     assert eval(str(size), dict(values)) == evaluate(size, values)
-    if "2*H + 5" not in formula:  # several ways to write that one
-        assert str(size) == formula
+    assert str(size) == formula
 
 
 def test_constant_results_are_integers() -> None:
@@ -179,6 +183,7 @@ def test_a_product_splits_into_one_factor_per_symbol() -> None:
     assert split(6 * (H // 2 - 1) * (2 * W)) == (12, (H // 2 - 1, W))
     assert split(H * W + 1) is None
     assert split(H + W) is None
+    assert split(7) == (7, ())
 
 
 def test_a_thousand_layers_need_few_operations() -> None:
@@ -216,9 +221,9 @@ def test_a_deep_chain_of_pools_and_its_way_back_stay_small() -> None:
 
 
 def test_importing_sizes_loads_nothing_heavy() -> None:
-    code = "import sys; import archc.compiler.conditions; print(*sorted(sys.modules))"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    code = "import sys; before = set(sys.modules); import archc.compiler.conditions; print(*set(sys.modules) - before)"
+    done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    loaded = set(done.stdout.split())
     assert "archc.compiler.sizes" in loaded
-    assert not {"torch", "numpy", "networkx", "lark", "dataclasses", "enum", "fractions", "decimal"} & set(loaded) - {
-        "enum"
-    } & set(loaded)
+    assert not {"torch", "numpy", "networkx", "lark", "dataclasses", "fractions", "decimal", "random"} & loaded
+    assert len(loaded) < 50

@@ -1,0 +1,47 @@
+"""`archc ops [NAME]`: the operators of the language."""
+
+import click
+
+from archc.compiler.ops import OPS, ROLES
+from archc.compiler.ops.entry import Op
+from archc.compiler.ops.signature import signature
+from archc.compiler.problems import did_you_mean
+from archc.problems import UsageProblem
+
+
+@click.command("ops")
+@click.argument("name", required=False)
+def command(name: str | None) -> None:
+    """List the operators, or show one with its parameters and examples.
+
+    \b
+    Examples:
+      archc ops
+      archc ops conv
+    """
+    if name is None:
+        click.echo("\n\n".join(_family(role) for role in ROLES))
+    elif name in OPS:
+        click.echo(_page(OPS[name]))
+    else:
+        near = did_you_mean(name, OPS) or "`archc ops` lists them"
+        raise UsageProblem(f"there is no operator `{name}`; {near}")
+
+
+def _family(role: str) -> str:
+    ops = [op for op in OPS.values() if op.role == role]
+    width = max(len(op.name) for op in ops)
+    return "\n".join([f"{role}: {ROLES[role]}", *(f"  {op.name.ljust(width)}  {op.summary}" for op in ops)])
+
+
+def _page(op: Op) -> str:
+    lines = [signature(op), "", op.summary]
+    if op.parameters:
+        width = max(len(parameter.name) for parameter in op.parameters)
+        lines += ["", "Parameters:"]
+        lines += [f"  {parameter.name.ljust(width)}  {parameter.kind.words}" for parameter in op.parameters]
+    lines += ["", "Examples:"]
+    for example in op.examples:
+        inputs = ", ".join("x".join(map(str, size)) for size in example.inputs)
+        lines.append(f"  {example.text}  from {inputs}")
+    return "\n".join(lines)

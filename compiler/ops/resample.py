@@ -1,0 +1,273 @@
+"""Other resolutions: interpolation, and exchanging channels for places."""
+
+from collections.abc import Callable
+from math import floor
+
+from archc.compiler.ir import Tensor
+from archc.compiler.ops.entry import Call, Construct, Example, Expression, Op, Parameter, Problem
+from archc.compiler.ops.kinds import FLAG, POSITIVE, SCALE_PER_AXIS, SIZE_PER_AXIS, SIZES_PER_AXIS, choice, optional
+from archc.compiler.ops.rules import applied, batched, construct, divided, spatial, times
+from archc.compiler.sizes import Size, symbols
+
+# ---- interpolate and upsample
+
+AXES_OF_MODE = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
+MODES = ("nearest", "linear", "bilinear", "bicubic", "trilinear", "area", "nearest-exact")
+EXACT_DENOMINATOR = (
+    1024  # a scale such as 0.1 is no fraction that a float holds: only torch's own rounding gives the size
+)
+
+
+def _scaled(size: Size, scale: float) -> Size:
+    """torch's floor(size * scale), computed in floating point as torch does."""
+    if isinstance(size, int):
+        return floor(float(size) * scale)
+    above, below = float(scale).as_integer_ratio()
+    if below > EXACT_DENOMINATOR:
+        raise Problem(
+            "E0305",
+            f"{size} times {scale} has no exact size for every {', '.join(sorted(symbols(size)))}",
+            "not a simple fraction",
+            argument="scale_factor",
+            help="use a factor such as 2, 0.5 or 0.25, or give `size`",
+        )
+    return size * above // below
+
+
+def _per_axis(call: Call, name: str, axes: int) -> tuple[object, ...]:
+    value = call.arguments[name]
+    if not isinstance(value, list | tuple):
+        return (value,) * axes
+    if len(value) != axes:
+        call.each(name, axes)
+    return tuple(value)
+
+
+def _interpolated(name: str) -> Callable[[Call], tuple[Tensor, ...]]:
+    def rule(call: Call) -> tuple[Tensor, ...]:
+        sizes = spatial(call, name)
+        axes, mode = len(sizes), call.text("mode")
+        size, scale = call.arguments["size"], call.arguments["scale_factor"]
+        if (size is None) == (scale is None):
+            raise Problem(
+                "E0201" if size is None else "E0203",
+                f"`{name}` takes either `size` or `scale_factor`",
+                "both are missing" if size is None else "both are given",
+                argument="" if size is None else "scale_factor",
+                help=f"`{name}(scale_factor=2)` doubles each axis",
+            )
+        if AXES_OF_MODE.get(mode, axes) != axes:
+            fitting = [m for m in MODES if AXES_OF_MODE.get(m, axes) == axes]
+            raise Problem(
+                "E0205",
+                f'`mode="{mode}"` is for {AXES_OF_MODE[mode]} spatial axes, but the input {call.x} has {axes}',
+                f"the input has {axes} spatial axes",
+                argument="mode",
+                help=f"modes that fit: {', '.join(fitting)}",
+            )
+        if call.arguments["align_corners"] is not None and mode not in AXES_OF_MODE:
+            raise Problem(
+                "E0205",
+                f'`align_corners` has no meaning for `mode="{mode}"`',
+                "leave it out",
+                argument="align_corners",
+                help='it belongs to the modes "linear", "bilinear", "bicubic", "trilinear"',
+            )
+        if call.arguments.get("antialias") and mode not in ("bilinear", "bicubic"):
+            raise Problem(
+                "E0205",
+                f'`antialias` has no meaning for `mode="{mode}"`',
+                "leave it out",
+                argument="antialias",
+                help='it belongs to the modes "bilinear" and "bicubic"',
+            )
+        if call.arguments["recompute_scale_factor"] and size is not None:
+            raise Problem(
+                "E0205",
+                "`recompute_scale_factor` has no meaning with `size`",
+                "leave it out",
+                argument="recompute_scale_factor",
+            )
+        after: tuple[Size, ...]
+        if size is not None:
+            after = _per_axis(call, "size", axes)  # type: ignore[assignment]
+        else:
+            factors = _per_axis(call, "scale_factor", axes)
+            after = tuple(_scaled(n, factor) for n, factor in zip(sizes, factors, strict=True))  # type: ignore[arg-type]
+            if not all(call.fits(n) for n in after):
+                raise Problem(
+                    "E0302",
+                    f"nothing is left: the input {times(sizes)} scaled is {times(after)}",
+                    f"gives {times(after)}",
+                    argument="scale_factor",
+                )
+        return (Tensor((call.x.shape[0], *after), call.x.dtype),)
+
+    return rule
+
+
+def _interpolate_construct(call: Call) -> Construct:
+    names = [("size", None), ("scale_factor", None), ("mode", "nearest"), ("align_corners", None)]
+    names += [("recompute_scale_factor", None)]
+    if "antialias" in call.arguments:
+        names.append(("antialias", False))
+    return construct("nn.Upsample", keywords=[(name, call.arguments[name], default) for name, default in names])
+
+
+def _interpolate_function(call: Call) -> Expression:
+    return applied("F.interpolate", _interpolate_construct(call))
+
+
+def _resampling(name: str, summary: str, size: Parameter, *more: Parameter, examples: tuple[Example, ...]) -> Op:
+    return Op(
+        name=name,
+        role="resample",
+        summary=summary,
+        parameters=(
+            size,
+            Parameter("scale_factor", optional(SCALE_PER_AXIS), None),
+            Parameter("mode", choice(*MODES), "nearest"),
+            Parameter("align_corners", optional(FLAG), None),
+            Parameter("recompute_scale_factor", optional(FLAG), None),
+            *more,
+        ),
+        shape=_interpolated(name),
+        module=_interpolate_construct if name == "upsample" else None,
+        function=_interpolate_function,
+        label=lambda call: f"{call.text('mode')} to {'×'.join(map(str, call.y.shape[1:]))}",
+        examples=examples,
+    )
+
+
+INTERPOLATE = _resampling(
+    "interpolate",
+    "Gives a map another resolution.",
+    Parameter("size", optional(SIZES_PER_AXIS), None),
+    Parameter("antialias", FLAG, False),
+    examples=(
+        Example("interpolate(scale_factor=2)", ((3, 5, 6),)),
+        Example('interpolate((7, 9), mode="bilinear", align_corners=true)', ((3, 5, 6),)),
+        Example('interpolate(scale_factor=0.5, mode="bicubic", antialias=true)', ((3, 9, 8),)),
+        Example('interpolate(scale_factor=1.5, mode="linear")', ((3, 7),)),
+        Example('interpolate(scale_factor=(2, 1, 0.5), mode="area", recompute_scale_factor=true)', ((3, 4, 5, 6),)),
+    ),
+)
+UPSAMPLE = _resampling(
+    "upsample",
+    "Gives a map another resolution, as a module.",
+    Parameter("size", optional(SIZE_PER_AXIS), None),
+    examples=(
+        Example("upsample(scale_factor=2)", ((3, 5, 6),)),
+        Example('upsample(8, mode="bilinear")', ((3, 5, 6),)),
+        Example('upsample(scale_factor=3, mode="nearest-exact")', ((3, 7),)),
+    ),
+)
+
+
+# ---- channels for places
+
+
+def _map(call: Call, name: str) -> tuple[Size, Size, Size]:
+    x = batched(call, name)
+    if len(x.shape) < 3:
+        raise Problem(
+            "E0303",
+            f"`{name}` works on maps, channels x height x width, but the input is {x}",
+            f"{x}: {len(x.shape)} axes",
+            input=0,
+        )
+    channels, height, width = x.shape[-3:]
+    return channels, height, width
+
+
+def pixel_shuffle_shape(call: Call) -> tuple[Tensor, ...]:
+    channels, height, width = _map(call, "pixel_shuffle")
+    r = call.integer("upscale_factor")
+    if not call.divides(channels, r * r):
+        raise Problem(
+            "E0304",
+            f"`pixel_shuffle({r})` needs a multiple of {r * r} channels, but the input is {call.x}",
+            f"{channels} is not a multiple of {r * r}",
+            argument="upscale_factor",
+            help=f"`conv` to {r * r} times the channels that are wanted after it",
+        )
+    return (call.x._replace(shape=(*call.x.shape[:-3], channels // (r * r), height * r, width * r)),)
+
+
+def pixel_unshuffle_shape(call: Call) -> tuple[Tensor, ...]:
+    channels, height, width = _map(call, "pixel_unshuffle")
+    r = call.integer("downscale_factor")
+    if not (call.divides(height, r) and call.divides(width, r)):
+        raise Problem(
+            "E0304",
+            f"`pixel_unshuffle({r})` needs height and width in multiples of {r}, but the input is {call.x}",
+            f"{times((height, width))} is not in multiples of {r}",
+            argument="downscale_factor",
+            help="`pad` or `crop` in front of it",
+        )
+    return (call.x._replace(shape=(*call.x.shape[:-3], channels * (r * r), height // r, width // r)),)
+
+
+def channel_shuffle_shape(call: Call) -> tuple[Tensor, ...]:
+    x = batched(call, "channel_shuffle")
+    if len(x.shape) < 2:
+        raise Problem(
+            "E0303",
+            f"`channel_shuffle` works on channels with places, but the input is {x}",
+            f"{x}: {len(x.shape)} axes",
+            input=0,
+        )
+    divided(call, x.shape[0], "groups", "the number of channels")
+    return (x,)
+
+
+def _shuffle(
+    name: str,
+    torch_class: str,
+    summary: str,
+    argument: str,
+    rule: Callable[[Call], tuple[Tensor, ...]],
+    shapes: tuple[tuple[int, ...], ...],
+) -> Op:
+    def module(call: Call) -> Construct:
+        return construct(torch_class, call.integer(argument))
+
+    return Op(
+        name=name,
+        role="resample",
+        summary=summary,
+        parameters=(Parameter(argument, POSITIVE),),
+        shape=rule,
+        module=module,
+        function=lambda call: applied(f"F.{name}", module(call)),
+        label=lambda call: f"{name.replace('_', ' ')} {call.integer(argument)}",
+        examples=tuple(Example(f"{name}({n})", (shape,)) for n, shape in zip((2, 3, 1), shapes, strict=False)),
+    )
+
+
+PIXEL_SHUFFLE = _shuffle(
+    "pixel_shuffle",
+    "nn.PixelShuffle",
+    "Spreads channels over places: r x r times the resolution.",
+    "upscale_factor",
+    pixel_shuffle_shape,
+    ((8, 3, 4), (9, 2, 2)),
+)
+PIXEL_UNSHUFFLE = _shuffle(
+    "pixel_unshuffle",
+    "nn.PixelUnshuffle",
+    "Gathers r x r places in channels.",
+    "downscale_factor",
+    pixel_unshuffle_shape,
+    ((2, 6, 4), (1, 9, 6)),
+)
+CHANNEL_SHUFFLE = _shuffle(
+    "channel_shuffle",
+    "nn.ChannelShuffle",
+    "Mixes the channels of groups.",
+    "groups",
+    channel_shuffle_shape,
+    ((4, 3, 3), (9, 2, 2), (5, 3, 2)),
+)
+
+RESAMPLINGS = (INTERPOLATE, UPSAMPLE, PIXEL_SHUFFLE, PIXEL_UNSHUFFLE, CHANNEL_SHUFFLE)

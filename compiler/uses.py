@@ -1,0 +1,222 @@
+"""Names as stages: an op, a block, the name of a value, `in` or `identity`."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from archc.compiler.arguments import bind_block, bind_op
+from archc.compiler.builder import Limit
+from archc.compiler.context import Context, Flow, as_value
+from archc.compiler.functions import BUILTINS
+from archc.compiler.ir import Frame
+from archc.compiler.names import unknown
+from archc.compiler.ops import OPS
+from archc.compiler.ops.entry import REQUIRED, Parameter
+from archc.compiler.paths import Paths, Tag
+from archc.compiler.problems import Stop, stop
+from archc.compiler.scope import Binding
+from archc.compiler.trampoline import Task
+from archc.compiler.values import POISON, BlockValue, Given, OpValue, Wire, kind_of, show
+from archc.dsl import ast
+from archc.dsl.diagnostics import Label, Use
+from archc.dsl.source import Span
+
+if TYPE_CHECKING:
+    from archc.compiler.flow import Statements
+
+DEEPEST_BLOCK = 200
+
+
+def use_stage(flow: "Statements", use: ast.Use, tag: Tag | None, value: Flow, context: Context) -> Task[Flow]:
+    """Apply what a name stands for to the value that flows."""
+    found = yield _lookup(flow, use.name, value, context)
+    if isinstance(found, BlockValue):
+        return (yield _block(flow, found, use, tag, value, context))
+    if isinstance(found, OpValue):
+        return (yield _op(flow, found, use, tag, value, context))
+    if found is POISON:
+        return POISON
+    what = f"`{use.name.text}`"
+    if not isinstance(found, Wire):
+        label = f"is {kind_of(found)}: {show(found, 40)}"
+        help = "a stage is an op, a block, or the name of a value"
+        raise stop("E0103", use.name.span, f"{what} is not a stage", label, help=help)
+    if tag is not None:
+        help = f"to name this value, write `{use.name.text} as NAME`"
+        raise stop("E0502", tag.span, f"{what} cannot be labelled", "labels name modules", help=help)
+    if use.arguments is not None or use.branches is not None:
+        raise stop("E0103", use.span, f"{what} is a value, and takes neither arguments nor branches", "is a value")
+    return found.value
+
+
+def _lookup(flow: "Statements", name: ast.Name, value: Flow, context: Context) -> Task[object]:
+    """Look up a name that stands as a stage: in the block, in the file, then among the ops."""
+    text = name.text
+    if text == "identity":
+        return as_value(_flowing(value, name.span))
+    if context.scope.find(text) is None and text not in context.scope.unit.names:
+        if text in OPS:  # before the functions of the same name, which an expression means
+            return OpValue(OPS[text], {})
+        if text not in BUILTINS:
+            raise unknown(name, context.scope)
+    return (yield flow.evaluator.name(name, context.scope))
+
+
+def _flowing(value: Flow, span: Span) -> Flow:
+    """The value that flows here; a mistake when there is none yet."""
+    if value is None:
+        help = "begin the statement with the name of an input"
+        raise stop("E0403", span, "there is no value here", "nothing flows yet", help=help)
+    return value
+
+
+def _inputs(
+    flow: "Statements", what: str, counts: tuple[int, int | None], use: ast.Use, value: Flow, context: Context
+) -> Task[list[Flow]]:
+    """The values that an op or block takes: those of its branches, else the one that flows."""
+    least, most = counts
+    wanted = "one value" if most == least == 1 else f"{least} values" if most == least else "several values"
+    if use.branches is None:
+        if least > 1:
+            help = f"write them as branches: `{use.name.text} {{ ...; ... }}`"
+            raise stop("E0401", _head(use), f"{what} takes {wanted}", "one value flows here", help=help)
+        return [_flowing(value, use.name.span)]
+    found: list[Flow] = yield flow.branches(use.branches, value, context)
+    if POISON not in found and (len(found) < least or (most is not None and len(found) > most)):
+        label = f"{len(found)} branch{'es' * (len(found) != 1)}"
+        raise stop("E0401", use.branches.span, f"{what} takes {wanted}", label)
+    return found
+
+
+# ---- ops
+
+
+def _op(flow: "Statements", found: OpValue, use: ast.Use, tag: Tag | None, value: Flow, context: Context) -> Task[Flow]:
+    op = found.op
+    place = flow.builder.place()
+    passed = yield flow.evaluator.arguments(use.arguments or (), context.scope)
+    given = bind_op(found, passed, _head(use), whole=True)
+    arguments = {parameter.name: _argument(op.name, parameter, given) for parameter in op.parameters}
+    path, inner = "", context
+    if tag is not None:
+        path = context.paths.label(tag)
+        inner = context._replace(paths=Paths(path))
+    elif op.counts:
+        path = context.paths.index(use.name.span)
+
+    def apply(results: list[Flow]) -> Flow:
+        inputs = tuple(result for result in results if isinstance(result, int))
+        if len(inputs) < len(results):
+            return POISON
+        return flow.builder.node(
+            op,
+            arguments,
+            {name: argument.span for name, argument in given.items()},
+            inputs,
+            path=path,
+            labelled=tag is not None,
+            place=place,
+            frame=context.frame,
+            span=_head(use),
+        )
+
+    if use.branches is None:
+        return apply((yield _inputs(flow, f"`{op.name}`", op.inputs, use, value, inner)))
+    with flow.builder.region("merge", op.name, value, use.span, place=place) as region:
+        region.outputs = apply((yield _inputs(flow, f"`{op.name}`", op.inputs, use, value, inner)))
+    return region.outputs
+
+
+def _argument(op: str, parameter: Parameter, given: Mapping[str, Given]) -> object:
+    """The value of an op's parameter, checked against its kind."""
+    if parameter.name not in given:
+        assert parameter.default is not REQUIRED, "`bind` reports what is missing"
+        return parameter.default
+    value, span = given[parameter.name]
+    if not parameter.kind.accepts(value):
+        code = "E0205" if isinstance(value, int | float) and not isinstance(value, bool) else "E0204"
+        raise stop(code, span, f"`{parameter.name}` of `{op}` must be {parameter.kind.words}", f"is {show(value)}")
+    return value
+
+
+# ---- blocks
+
+
+def _block(
+    flow: "Statements", found: BlockValue, use: ast.Use, tag: Tag | None, value: Flow, context: Context
+) -> Task[Flow]:
+    block, place = found.block, flow.builder.place()
+    what = f"block `{block.name.text}`"
+    if context.depth >= DEEPEST_BLOCK:
+        raise _endless(use, context.frame)
+    passed = yield flow.evaluator.arguments(use.arguments or (), context.scope)
+    given = bind_block(found, passed, _head(use), whole=True)
+    path, outside = None, context
+    if tag is not None:
+        path = context.paths.label(tag)
+        outside = context._replace(paths=Paths(path))
+    elif not block.inline:
+        path = context.paths.index(use.name.span)
+    paths = context.paths if path is None else outside.paths if tag is not None else Paths(path)
+
+    declared = [statement.name for statement in block.body.statements if isinstance(statement, ast.Input)]
+    if use.branches is not None and not declared:
+        raise stop(
+            "E0401",
+            use.branches.span,
+            f"{what} takes one value",
+            "has branches",
+            related=[Label(block.name.span, "declares no `input`")],
+            help=f"declare them in the block, `input a, b`, or write `-> {block.name.text}` without braces",
+        )
+    count = len(declared) or 1
+    flows = yield _inputs(flow, what, (count, count), use, value, outside)
+
+    scope = yield flow.evaluator.open(block.parameters, given, found.unit, block.body, what)
+    arguments = {name: binding.value for name, binding in scope.names.items()}
+    if not declared:
+        scope.names["in"] = Binding(as_value(flows[0]), use.span)
+    inputs = {name.text: flow for name, flow in zip(declared, flows, strict=False)}
+    inner = Context(
+        scope, paths, Frame(Use(block.name.text, use.name.span), context.frame), context.depth + 1, [], inputs
+    )
+    taken: Flow = POISON if POISON in flows else tuple(one for one in flows if isinstance(one, int))
+    kind = "inline" if block.inline else "block"
+    with flow.builder.region(
+        kind,
+        block.name.text,
+        taken,
+        use.span,
+        path=path,
+        labelled=tag is not None,
+        place=place,
+        arguments=arguments,
+        definition=block,
+    ) as region:
+        start = flows[0] if len(flows) == 1 else None
+        result = yield flow.body(block.body.statements, start, inner)
+        region.outputs = flow.results(inner) if inner.results else result
+    if region.outputs is None:
+        raise stop("E0403", use.name.span, f"{what} leaves no value", "nothing flows in it")
+    return region.outputs
+
+
+def _head(use: ast.Use) -> Span:
+    """The place of an op or block with its arguments, without its branches."""
+    if use.branches is None:
+        return use.span
+    text = use.span.source.text[use.name.span.start : use.branches.span.start].rstrip()
+    return Span(use.span.source, use.name.span.start, use.name.span.start + len(text))
+
+
+def _endless(use: ast.Use, frame: Frame) -> Stop:
+    chain = [use.name.text, *(step.block for step in frame.trace()[:12])]
+    cycle = chain[: chain.index(chain[0], 1) + 1] if chain[0] in chain[1:] else chain
+    error = stop(
+        "E0701",
+        use.name.span,
+        f"more than {DEEPEST_BLOCK} blocks lie inside each other: " + " in ".join(f"`{name}`" for name in cycle),
+        "the innermost",
+        help="give the recursion an end: `if depth > 0 { ... }`",
+    )
+    assert error.diagnostic is not None
+    return Limit(error.diagnostic._replace(trace=frame.trace()[: len(cycle)]))

@@ -1,0 +1,329 @@
+"""The usual mistakes in the text of a statement, each with what to type instead."""
+
+import re
+from typing import TYPE_CHECKING
+
+from archc.dsl import wording
+from archc.dsl.diagnostics import Diagnostic, Label
+from archc.dsl.lexer import Token
+from archc.dsl.source import Span
+
+if TYPE_CHECKING:
+    from archc.dsl.parser import Parser
+
+# Where one of these comes, a bracket before it was left open.
+NEVER_INSIDE = frozenset(
+    ("from", "import", "block", "inline", "arch", "extern", "let", "require", "module", "init", "input", "expect")
+    + ("repeat", "->", "LABEL")
+)
+OPERAND_START = frozenset(
+    ("NAME", "NUMBER", "STRING", "(", "[", "true", "false", "none", "when", "training", "output")
+)
+# First words of statements of other languages, and what to write instead.
+FOREIGN = {
+    "def": "a block is `block name(parameters) { ... }`; a function of numbers is `let name(parameters) = expression`",
+    "fn": "a block is `block name(parameters) { ... }`; a function of numbers is `let name(parameters) = expression`",
+    "function": "a block is `block name(parameters) { ... }`; a function of numbers is `let name(x) = expression`",
+    "class": "a network is `arch Name(parameters) { ... }`, a part of it `block name(parameters) { ... }`",
+    "model": "a network is `arch Name(parameters) { ... }`",
+    "return": "a block leaves the value of its last statement; `output a, b` names others",
+    "elif": "write `else if`, on the line of the `}` before it or on a line of its own",
+    "while": "loops are `for x in list { ... }` and `repeat n { ... }`",
+    "const": "write `let name = value`",
+    "var": "write `let name = value`",
+    "assert": 'write `require condition, "message"`',
+    "del": "nothing needs to be deleted",
+    "global": "names of the file are visible everywhere",
+    "with": "a stage with several inputs is `op { branch; branch }`",
+}
+BEFORE_STAGE = frozenset(("{", "NEWLINE", "->"))
+OPEN_LABEL = re.compile(
+    r"(?P<word>[A-Za-z_]\w*)(?P<open>\{)(?P<inside>[^{}:\n]*)(?:(?P<close>\})[ \t]*(?=[A-Za-z_{])|:)"
+)
+UNOPENED_LABEL = re.compile(r"[A-Za-z_]\w*[^{}:\n]*(?P<close>\})[ \t]*:")
+NAMES = re.compile(r"[A-Za-z_]\w*(?:\s*,\s*[A-Za-z_]\w*)*")
+
+
+def report(
+    parser: "Parser",
+    code: str,
+    message: str,
+    token: Token,
+    *,
+    label: str,
+    help: str = "",
+    related: tuple[Label, ...] = (),
+) -> None:
+    """Note a mistake at a token. The end of a line or of the file is shown right after what stands before it."""
+    start, end = token.start, token.end
+    if token.kind in ("NEWLINE", "$END") and token.text != ";":
+        start = end = parser.last.end
+    place = Label(Span(parser.source, start, end), label)
+    parser.diagnostics.append(Diagnostic(code, message, place, related, help=help))
+
+
+def virtual(parser: "Parser", kind: str) -> Token:
+    """Return a token that the text does not have, right after the last one."""
+    return Token(kind, kind, parser.last.end, parser.last.end)
+
+
+def brace_on_next_line(parser: "Parser", token: Token) -> Token | None:
+    """`block a` and `{` on the next line."""
+    brace = parser.lexer.pending
+    if token.kind != "NEWLINE" or brace is None or brace.kind != "{" or not parser.accepts("{"):
+        return None
+    message = "`{` stands on the line of what it belongs to"
+    before = Label(Span(parser.source, parser.last.start, parser.last.end), "it belongs after this")
+    report(parser, "E0005", message, brace, label="on a line of its own", help="move it up", related=(before,))
+    return parser.lexer.next()
+
+
+def missing_brace(parser: "Parser", token: Token) -> Token | None:
+    """`for x in xs`, its statements below, and a `}`: the `{` was forgotten."""
+    below = parser.lexer.pending
+    ready = parser.accepts("{") and (not parser.accepts("NEWLINE") or parser.last.kind == "LABEL")
+    if token.kind != "NEWLINE" or below is None or not ready:
+        return None
+    head = parser.source.line(parser.source.position(parser.last.start)[0])
+    indent = len(head) - len(head.lstrip())
+    # The next line that is not indented more must begin with the `}`.
+    back = re.compile(rf"\n[ \t]{{0,{indent}}}(?![ \t\r\n#])").search(parser.source.text, below.start)
+    deeper = parser.source.position(below.start)[1] - 1 > indent
+    if not deeper or back is None or not parser.source.text.startswith("}", back.end()):
+        return None
+    message = "expected `{` at the end of this line: the `}` that ends it stands below"
+    report(parser, "E0004", message, token, label="expected `{`", help="write `{`")
+    parser.feed(virtual(parser, "{"))
+    return parser.lexer.next()
+
+
+def broken_label(parser: "Parser", token: Token) -> Token | None:
+    """`layer{i: conv`, `layeri}: conv`, `layer{i} conv`."""
+    stack, text = parser.stack, parser.source.text
+    first = next((number for number in range(len(stack) - 1, 0, -1) if stack[number].symbol in BEFORE_STAGE), 0)
+    if not first or first + 1 == len(stack):
+        return None
+    if stack[first].symbol == "{":  # the brace of the label: the word before it was read as a stage
+        found = OPEN_LABEL.match(text, stack[first - 1].start)
+        if found and found.end("word") == stack[first].start and found.end() > token.start:
+            closed = found["close"] is not None
+            place = Token("}", "}", *found.span("close")) if closed else Token("{", "{", *found.span("open"))
+            message = "expected `:` after the label" if closed else "this `{` is not closed before the `:` of the label"
+            help = f"write `{found['word']}{{{found['inside'].strip()}}}:`"
+            report(parser, "E0005" if closed else "E0004", message, place, label="in a computed label", help=help)
+            del stack[first - 1 :]
+            parser.lexer.brackets.pop()
+            parser.bases.pop()
+            return _labelled(parser, found)
+    found = UNOPENED_LABEL.match(text, stack[first + 1].start)
+    if found and found.end() > token.start:
+        place = Token("}", "}", *found.span("close"))
+        help = "a computed label is written `name{expression}:`"
+        report(parser, "E0004", "this `}` closes nothing: the label has no `{`", place, label="in a label", help=help)
+        del stack[first + 1 :]
+        return _labelled(parser, found)
+    return None
+
+
+def _labelled(parser: "Parser", found: re.Match[str]) -> Token:
+    parser.feed(Token("LABEL", "label:", found.start(), found.end()))
+    parser.lexer.restart(found.end(), "LABEL")
+    return parser.lexer.next()
+
+
+def foreign_comment(parser: "Parser", token: Token) -> Token | None:
+    """`// comment` and `/* comment */`."""
+    text = parser.source.text
+    several_lines = text.startswith("/*", token.start)
+    brackets = parser.lexer.brackets
+    if (token.kind != "//" and not several_lines) or (brackets and brackets[-1].kind != "{"):
+        return None
+    end = text.find("*/" if several_lines else "\n", token.start, parser.lexer.end)
+    end = parser.lexer.end if end < 0 else end + 2 * several_lines
+    start = "/*" if several_lines else "//"
+    comment = token._replace(end=end)
+    report(parser, "E0009", f"`{start}` begins no comment", comment, label="not a comment", help="write `#`")
+    parser.lexer.restart(end, parser.last.kind)
+    return parser.lexer.next()
+
+
+def foreign_word(parser: "Parser", token: Token) -> Token | None:
+    """`def`, `class`, `elif`, and other first words of statements in other languages."""
+    if token.text == "elif" and parser.accepts("else", "if"):
+        _report_foreign(parser, token)
+        parser.feed(virtual(parser, "else"))
+        return token._replace(kind="if")
+    word = token if parser.accepts("block") else parser.last
+    if word.kind != "NAME" or word.text not in FOREIGN or not _begins_statement(parser, word):
+        return None
+    from archc.dsl.recovery import skip
+
+    _report_foreign(parser, word)
+    return skip(parser, token)
+
+
+def colon_for_brace(parser: "Parser", token: Token) -> Token | None:
+    """`if c:` and `else:` with an indented body, as in Python."""
+    from archc.dsl.recovery import skip
+
+    else_label = token.kind == "NEWLINE" and parser.last.kind == "LABEL" and parser.last.text.startswith("else")
+    if not else_label and not (token.kind == ":" and parser.accepts("{") and not parser.accepts("NEWLINE")):
+        return None
+    colon = Token(":", ":", parser.last.end - 1, parser.last.end) if else_label else token
+    help = "write `{` here and `}` after the last statement that belongs to it"
+    report(parser, "E0009", "a body stands in braces, not after `:`", colon, label="expected `{`", help=help)
+    return skip(parser, token)
+
+
+def colon_for_equals(parser: "Parser", token: Token) -> Token | None:
+    """`conv(3, stride: 2)`."""
+    if token.kind != ":" or parser.last.kind != "NAME" or not parser.accepts("="):
+        return None
+    name = parser.last.text
+    message = f"the argument `{name}` gets its value with `=`"
+    report(parser, "E0005", message, token, label="expected `=`", help=f"write `{name}=...`")
+    return token._replace(kind="=", text="=")
+
+
+def equals(parser: "Parser", token: Token) -> Token | None:
+    """`let x == 3`, `if x = 3 {`, and `x = 3` without `let`."""
+    from archc.dsl.recovery import skip
+
+    if token.kind == "==" and parser.accepts("="):
+        report(parser, "E0005", "`==` compares; a value is given with `=`", token, label="expected `=`", help="write `=`")
+        return token._replace(kind="=", text="=")
+    if token.kind != "=":
+        return None
+    brackets = parser.lexer.brackets
+    inside = bool(brackets) and brackets[-1].kind != "{"
+    if inside and parser.accepts(","):
+        message = "only a plain name can stand before the `=` of an argument"
+        report(parser, "E0005", message, token, label="not an argument", help="to compare, write `==`")
+        return skip(parser, token)
+    if parser.accepts("=="):
+        message = "`=` gives a value; `==` compares"
+        report(parser, "E0005", message, token, label="expected `==`", help="write `==`")
+        return token._replace(kind="==", text="==")
+    if parser.last.kind == "NAME" and _begins_statement(parser, parser.last):
+        name = parser.last.text
+        help = f"a number or list: `let {name} = ...`; the tensor that a pipeline leaves: `... as {name}`"
+        report(parser, "E0005", f"`{name} =` binds nothing without `let`", token, label="expected `let`", help=help)
+        return skip(parser, token)
+    return None
+
+
+def missing_comma(parser: "Parser", token: Token) -> Token | None:
+    """`conv(3 3)`, `[1 2]`, `output a b`."""
+    if token.kind not in OPERAND_START or not parser.accepts(",", token.kind):
+        return None
+    before = parser.last
+    help = f"write `{wording.short(before.text)}, {wording.short(token.text)}`"
+    if before.kind == "NAME" and parser.accepts("="):
+        help += f", or `{before.text}={wording.short(token.text)}` for an argument or parameter of that name"
+    message = f"expected `,` before {wording.found(token)}"
+    report(parser, "E0005", message, token, label="a comma is missing before this", help=help)
+    parser.feed(virtual(parser, ","))
+    return token
+
+
+def missing_word(parser: "Parser", token: Token) -> Token | None:
+    """`let x 3`, `for x xs {`, `from "a.arch" b`, `input x [3]`, `repeat 3 i {`."""
+    if token.kind == "[" and parser.accepts(":", "["):
+        word = ":"
+    else:
+        words = ("=", "import", "in", "as", "else", ":")
+        word = next((one for one in words if parser.accepts(one, token.kind)), "")
+        taken = parser.accepts("NAME") or parser.accepts("NEWLINE") or (parser.accepts("+") and word not in ("as", "else"))
+        if not word or taken:
+            return None
+    if word == "=" and parser.lexer.peek().kind in ("=", "(", "{"):
+        message = f"expected `=`, found {wording.found(token)}"
+        report(parser, "E0005", message, token, label="expected `=`", help="one name stands here: delete this one or that")
+        return parser.lexer.next()
+    message = f"expected `{word}` before {wording.found(token)}"
+    help = f"write `{wording.short(parser.last.text)} {word} {wording.short(token.text)}`".replace(" :", ":")
+    report(parser, "E0005", message, token, label=f"`{word}` is missing before this", help=help)
+    parser.feed(virtual(parser, word))
+    return token
+
+
+def bare_tuple(parser: "Parser", token: Token) -> Token | None:
+    """`for i, x in xs`, `let a, b = ...`, `... as a, b`."""
+    from archc.dsl.recovery import skip
+
+    if token.kind != "," or parser.last.kind != "NAME" or len(parser.stack) < 2:
+        return None
+    word = parser.stack[-2].symbol
+    if word not in ("for", "let", "as"):
+        return None
+    found = NAMES.match(parser.source.text, parser.last.start)
+    names = found[0] if found else parser.last.text
+    whole = Token("NAME", names, parser.last.start, parser.last.start + len(names))
+    message = f"several names after `{word}` stand in parentheses"
+    report(parser, "E0005", message, whole, label="expected one name, or `(`", help=f"write `({names})`")
+    return skip(parser, token)
+
+
+def keyword_as_name(parser: "Parser", token: Token) -> Token | None:
+    """`let in = 3`, `block repeat(n) { }`."""
+    binds = parser.accepts("NAME") and not parser.accepts("NUMBER") and not parser.accepts("LABEL")
+    if not token.kind.isalpha() or not token.kind.islower() or not binds:
+        return None
+    following = parser.lexer.peek().kind
+    if parser.accepts(following) and not parser.accepts("NAME", following):
+        message = f"expected a name, found the word `{token.text}`"
+        report(parser, "E0005", message, token, label="expected a name", help="delete it")
+        return parser.lexer.next()
+    message = f"`{token.text}` is a word of the language and cannot be a name"
+    report(parser, "E0110", message, token, label="a keyword", help=f"choose another name, such as `{token.text}_`")
+    return token._replace(kind="NAME")
+
+
+def same_line(parser: "Parser", token: Token) -> Token | None:
+    """Two statements on one line: `relu batch_norm`."""
+    if token.kind in ("NEWLINE", "$END") or not parser.accepts("NEWLINE", token.kind):
+        return None
+    line_start = parser.source.text.rfind("\n", 0, token.start) + 1
+    slashes = parser.source.text.find("//", line_start, token.start)
+    if slashes >= 0 and parser.accepts("+"):
+        from archc.dsl.recovery import skip
+
+        comment = token._replace(start=slashes)
+        report(parser, "E0009", "`//` divides; it begins no comment", comment, label="read as a division", help="write `#`")
+        return skip(parser, token)
+    stage = parser.accepts("->")
+    expected = "`->`, a new line or `;`" if stage else "a new line or `;`"
+    help = "write `->` to go on with the value, or begin a new line" if stage else "begin a new line"
+    message = f"expected {expected} before {wording.found(token)}"
+    report(parser, "E0005", message, token, label=f"expected {expected}", help=help)
+    parser.feed(virtual(parser, "NEWLINE"))
+    parser.lexer.restart(token.start, "NEWLINE")
+    return parser.lexer.next()
+
+
+MISTAKES = (
+    brace_on_next_line,
+    missing_brace,
+    broken_label,
+    foreign_comment,
+    foreign_word,
+    colon_for_brace,
+    colon_for_equals,
+    equals,
+    missing_comma,
+    missing_word,
+    bare_tuple,
+    keyword_as_name,
+    same_line,
+)
+
+
+def _report_foreign(parser: "Parser", word: Token) -> None:
+    message = f"there is no `{word.text}` in this language"
+    report(parser, "E0009", message, word, label="not a word of the language", help=FOREIGN[word.text])
+
+
+def _begins_statement(parser: "Parser", token: Token) -> bool:
+    text = parser.source.text
+    before = text[max(text.rfind("\n", 0, token.start), text.rfind(";", 0, token.start)) + 1 : token.start]
+    return not before.strip() or before.rstrip().endswith(("{", "}"))

@@ -1,0 +1,49 @@
+"""The machine: what is chosen when nobody says, and what is said when it is not there."""
+
+import pytest
+import torch
+from torch import nn
+
+from archc.runtime import EnvironmentProblem, Settings, SettingsError
+from archc.runtime.machine import choose_machine, image_budget
+
+
+def chosen(**settings: str) -> str:
+    return choose_machine(Settings(**{"device": "cpu", **settings}), nn.Sequential(nn.Conv2d(1, 1, 1))).text  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("amx", "words"), [(True, "bf16 (the processor has AMX)"), (False, "fp32 (the processor has no AMX)")]
+)
+def test_bf16_where_the_processor_has_amx(monkeypatch: pytest.MonkeyPatch, amx: bool, words: str) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    assert chosen() == f"cpu, {words}, channels last"
+    assert chosen(precision="fp32", layout="contiguous") == "cpu, fp32, contiguous"
+
+
+def test_channels_last_only_where_there_are_2d_convolutions() -> None:
+    settings = Settings(device="cpu")
+    assert choose_machine(settings, nn.Linear(1, 1)).memory_format == torch.contiguous_format
+    assert choose_machine(settings, nn.Conv2d(1, 1, 1)).memory_format == torch.channels_last
+
+
+def test_the_gpu_is_taken_if_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    from archc.runtime.machine import choose_device
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert choose_device("auto") == torch.device("cuda")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert choose_device("auto") == torch.device("cpu")
+
+
+def test_a_device_that_is_not_there() -> None:
+    with pytest.raises(EnvironmentProblem, match="device 'cpu:3' is not there: torch finds 1 of type 'cpu'"):
+        chosen(device="cpu:3")
+    for wrong in ("gpu", "meta"):
+        with pytest.raises(SettingsError, match=f"device must be auto, cpu, .*, found '{wrong}'"):
+            chosen(device=wrong)
+
+
+def test_image_budget_is_a_part_of_the_memory() -> None:
+    assert 1 << 28 < image_budget(torch.device("cpu")) < 1 << 44
