@@ -58,8 +58,10 @@ class Commands(click.Group):
             return INTERRUPTED
         except KeyboardInterrupt:
             return INTERRUPTED
-        except BrokenPipeError:
-            return OK  # the reader has what it wanted
+        except SystemExit as error:  # how click leaves when the reader of stdout has gone away: it has what it wanted
+            if isinstance(error.__context__, BrokenPipeError):
+                return OK
+            raise
         except MemoryError:
             click.echo("error: there is not enough memory", err=True)
             return ENVIRONMENT

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from archc.compiler.pipeline import choose
 from archc.compiler.problems import did_you_mean
 from archc.compiler.program import ZOO, Definition, Program, read_file, shown_path
+from archc.dsl import ast
 from archc.dsl.decode import decode
 from archc.dsl.source import Source
 from archc.problems import UsageProblem
@@ -17,6 +18,12 @@ class Opened(NamedTuple):
 
     definition: Definition
     program: Program
+
+    def parameters(self) -> tuple[ast.Parameter, ...]:
+        """The parameters of the architecture."""
+        arch = self.definition.item
+        assert isinstance(arch, ast.Arch | ast.Specialisation)
+        return arch.parameters
 
 
 def zoo_names() -> list[str]:
@@ -43,14 +50,30 @@ def open_file(argument: str) -> Opened:
         UsageProblem: there is no such file or network, or it cannot be read as a file.
         ArchError: the text cannot be parsed, or it is not clear which architecture is meant.
     """
+    program, name = _program(argument)
+    return Opened(choose(program, name), program)
+
+
+def open_all(argument: str) -> list[Opened]:
+    """Read all architectures of FILE that need no parameters, or the one that it names.
+
+    Raises what `open_file` does.
+    """
+    program, name = _program(argument)
+    if name:
+        return [Opened(choose(program, name), program)]
+    found = [Opened(definition, program) for definition in program.main.arches().values()]
+    return [opened for opened in found if all(p.default is not None for p in opened.parameters())]
+
+
+def _program(argument: str) -> tuple[Program, str]:
+    """The program that FILE names, and the name of an architecture if it gives one."""
     if argument == "-":
-        program = Program(decode("<stdin>", sys.stdin.buffer.read()))
-        return Opened(choose(program), program)
+        return Program(decode("<stdin>", sys.stdin.buffer.read())), ""
     path, _, name = argument.rpartition(":")
     if not path or os.path.lexists(argument) or os.sep in name:
         path, name = argument, ""
-    program = Program(*_read(path))
-    return Opened(choose(program, name), program)
+    return Program(*_read(path)), name
 
 
 def open_text(text: str, name: str = "<text>") -> Opened:

@@ -12,7 +12,6 @@ from archc.compiler.pipeline import choose
 from archc.compiler.program import Program, read_file, within
 from archc.compiler.sizes import Symbolic, evaluate
 from archc.compiler.values import Given, show
-from archc.dsl import ast
 from archc.dsl.decode import decode
 from archc.files import Opened, open_file
 from archc.parameters import read_parameters
@@ -109,9 +108,7 @@ def train_opened(
 
 def _bound_by_data(opened: Opened, data: "Data") -> dict[str, Given]:
     """The parameters of an architecture that the data set decides."""
-    arch = opened.definition.item
-    assert isinstance(arch, ast.Arch | ast.Specialisation)
-    known = {parameter.name.text for parameter in arch.parameters}
+    known = {parameter.name.text for parameter in opened.parameters()}
     decided = {"in_channels": data.channels, "num_classes": data.num_classes}
     return given({name: value for name, value in decided.items() if name in known})
 

@@ -16,7 +16,8 @@ class Context(NamedTuple):
     """What the text around a statement gives it.
 
     `depth` counts the blocks around, `results` collects the names of `output` statements, `inputs` are the values of
-    the declared inputs, and `top` says that the statement stands directly in an arch or block.
+    the declared inputs, `rounds` the lengths of the loops around, through all blocks, and `top` says that the
+    statement stands directly in an arch or block.
     """
 
     scope: Scope
@@ -25,6 +26,7 @@ class Context(NamedTuple):
     depth: int
     results: list[tuple[ast.Name, bool]]
     inputs: dict[str, Flow]
+    rounds: tuple[int, ...] = ()
     top: bool = True
 
 

@@ -1,6 +1,9 @@
 """Statements, pipelines, groups and loops: what they do to the value that flows through them."""
 
-from archc.compiler.builder import Builder, Limit
+from collections.abc import Sequence
+from math import prod
+
+from archc.compiler.builder import MOST_LAYERS, Builder, Limit
 from archc.compiler.context import Context, Flow, as_value
 from archc.compiler.expressions import Evaluator
 from archc.compiler.names import unknown, unpack
@@ -91,7 +94,8 @@ class Statements:
             for side in (test.first, *(operand for _, operand in test.rest)):
                 if not isinstance(side, ast.Literal):
                     value = yield self.evaluator.evaluate(side, scope)
-                    found.append(f"{side.span.text} is {show(value)}")
+                    # Long numbers as one types them: 11_689_512.
+                    found.append(f"{side.span.text} is {f'{value:_}' if type(value) is int else show(value)}")
         raise stop("E0601", test.span, said, "; ".join(found) or "is false")
 
     # ---- pipelines
@@ -165,15 +169,25 @@ class Statements:
             case ast.For() | ast.Repeat():
                 name = "for" if isinstance(action, ast.For) else "repeat"
                 with self.builder.region("loop", name, value, action.span) as region:
-                    for item in (yield self._rounds(action, context)):
+                    items, inner = yield self._rounds(action, inner)
+                    for item in items:
                         value = yield self._round(action, item, value, inner)
                     region.outputs = value
                 return value
 
     # ---- loops
 
-    def _rounds(self, loop: ast.For | ast.Repeat, context: Context) -> Task[list[object] | tuple[object, ...] | range]:
-        """What a loop goes over."""
+    def _rounds(self, loop: ast.For | ast.Repeat, context: Context) -> Task[tuple[Sequence[object], Context]]:
+        """What a loop goes over, and what it gives to its rounds; loops in loops are multiplied before they run."""
+        items = yield self._items(loop, context)
+        rounds = (*context.rounds, len(items))
+        if prod(rounds) > MOST_LAYERS:
+            chain = " x ".join(str(count) for count in rounds if count > 1)
+            error = stop("E0702", loop.span, f"these loops have {chain} rounds", f"more than {MOST_LAYERS} rounds")
+            raise Limit(error.diagnostic)
+        return items, context._replace(rounds=rounds)
+
+    def _items(self, loop: ast.For | ast.Repeat, context: Context) -> Task[Sequence[object]]:
         if isinstance(loop, ast.For):
             return (yield self.evaluator.items(loop.iterable, context.scope))
         count = yield self.evaluator.evaluate(loop.count, context.scope)
@@ -192,8 +206,7 @@ class Statements:
         elif loop.name is not None:
             inner.bind(loop.name, item)
         seen = tuple((name, show(binding.value, 24)) for name, binding in inner.names.items())
-        use = context.frame.use
-        frame = context.frame._replace(use=use._replace(loops=use.loops + seen))
+        frame = context.frame._replace(loops=context.frame.loops + seen, round=loop.span)
         with self.builder.region("round", "", value, loop.body.span) as region:
             region.outputs = yield self.body(loop.body.statements, value, context._replace(scope=inner, frame=frame))
         return region.outputs
@@ -233,8 +246,9 @@ class Statements:
             return [(yield self._one(self._pipeline(pipeline, value, context), value, span))]
         results = []
         with self.builder.region("loop", "for" if isinstance(action, ast.For) else "repeat", value, span):
-            for item in (yield self._rounds(action, context)):
-                results.append((yield self._one(self._round(action, item, value, context), value, span)))
+            items, inner = yield self._rounds(action, context)
+            for item in items:
+                results.append((yield self._one(self._round(action, item, value, inner), value, span)))
         return results
 
     def _one(self, task: Task[Flow], value: Flow, span: Span) -> Task[Flow]:

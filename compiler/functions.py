@@ -9,7 +9,7 @@ from collections.abc import Callable
 from archc.compiler.sizes import Symbolic
 from archc.compiler.values import Builtin, kind_of
 
-LARGEST_INTEGER = 2**63
+LARGEST_INTEGER = 2**63 - 1
 LONGEST_LIST = 200_000
 
 

@@ -39,24 +39,29 @@ class Tensor(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """Where in the expansion something stands: the use of a block, the loop values there, and what is around it."""
+    """Where in the expansion something stands: in the arch (no parent), or in a block that is used in another frame.
+
+    `loops` are the loop values there, `round` is the place of the innermost loop.
+    """
 
     use: Use
     parent: "Frame | None"
+    loops: tuple[tuple[str, str], ...] = ()
+    round: Span | None = None
 
     def trace(self) -> tuple[Use, ...]:
-        """Return the uses from the innermost block to the outermost, without the arch itself.
+        """Return the way from the innermost round and block to the outermost block.
 
         >>> from archc.dsl.source import Source
         >>> span = Span(Source("a.arch", "a"), 0, 1)
-        >>> arch = Frame(Use("Net", span), None)
-        >>> [use.block for use in Frame(Use("basic", span), arch).trace()]
-        ['basic']
+        >>> arch = Frame(Use("Net", span), None, (("i", "1"),), span)
+        >>> [(use.block, use.loops) for use in Frame(Use("basic", span), arch).trace()]
+        [('basic', (('i', '1'),))]
         """
-        uses = []
-        frame: Frame | None = self
-        while frame is not None and frame.parent is not None:
-            uses.append(frame.use)
+        uses = [] if self.round is None else [Use("", self.round, self.loops)]
+        frame = self
+        while frame.parent is not None:
+            uses.append(frame.use._replace(loops=frame.parent.loops))
             frame = frame.parent
         return tuple(uses)
 

@@ -1,6 +1,6 @@
 """PyTorch source to `nn.Module`: the generated text is verified, compiled and executed as a module of its own.
 
-This is the one file of the compiler's way that imports torch.
+This is the one file on the compiler's way that imports torch.
 """
 
 import copyreg
@@ -8,7 +8,7 @@ import hashlib
 import linecache
 import sys
 from collections.abc import Callable, Iterator
-from types import ModuleType, TracebackType
+from types import FrameType, ModuleType, TracebackType
 from typing import Any
 
 from torch import nn
@@ -27,72 +27,79 @@ def load(written: Written) -> nn.Module:
     and pickle, `inspect.getsource` and debuggers find it; `__archc_lines__` in it is the origin of each line. An error
     inside `forward` gets a note with the line of the `.arch` text.
     """
-    module = _module(written.text, written.main, written.lines)
-    network = getattr(module, written.main)()
+    network = getattr(_module(written), written.main)()
     assert isinstance(network, nn.Module)
     return network
 
 
-def _module(text: str, main: str, lines: tuple[Span | None, ...]) -> ModuleType:
-    name = _PREFIX + hashlib.sha256(text.encode()).hexdigest()[:16]
+def _module(written: Written) -> ModuleType:
+    name = _PREFIX + hashlib.sha256(written.text.encode()).hexdigest()[:16]
     known = sys.modules.get(name)
     if known is not None:
         return known
-    tree = verify(text)
+    tree = verify(written.text)
     file = f"<{name}.py>"
     module = ModuleType(name)
     module.__file__ = file
-    module.__dict__["__archc_lines__"] = lines
-    module.__dict__["__archc_source__"] = (text, main, lines)
+    module.__dict__["__archc_lines__"] = written.lines
+    module.__dict__["__archc_written__"] = written
     # An entry without a time of change is never dropped by `linecache.checkcache`.
-    linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
-    exec(compile(tree, file, "exec"), module.__dict__)  # verified above
-    network = getattr(module, main)
-    network.__call__ = _explained(network.__call__, file, lines)
+    linecache.cache[file] = (len(written.text), None, written.text.splitlines(keepends=True), file)
+    exec(compile(tree, file, "exec"), module.__dict__)
+    network = getattr(module, written.main)
+    network.__call__ = _explained(network.__call__, written, file)
     copyreg.pickle(network, _reduced)
     sys.modules[name] = module
     return module
 
 
-def _explained(call: Callable[..., Any], file: str, lines: tuple[Span | None, ...]) -> Callable[..., Any]:
+# ---- errors
+
+
+def _explained(call: Callable[..., Any], written: Written, file: str) -> Callable[..., Any]:
     """Wrap the call of a network so that its errors say where in the `.arch` text they happen."""
 
-    def __call__(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
+    def explained(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
         try:
             return call(self, *args, **kwargs)
         except Exception as error:
-            _explain(error, file, lines)
+            place = _place(self, error.__traceback__, written, file)
+            if place is not None:
+                error.add_note(f"in {place}: {place.source.line(place.line).strip()}")
             raise
 
-    return __call__
+    return explained
 
 
-def _explain(error: BaseException, file: str, lines: tuple[Span | None, ...]) -> None:
+def _place(network: nn.Module, traceback: TracebackType | None, written: Written, file: str) -> Span | None:
+    """Find the innermost line of the text that was at work: a line of generated source, or a module of torch."""
+    paths = {id(module): written.paths.get(path) for path, module in network.named_modules()}
     found = None
-    for line in _lines_in(error.__traceback__, file):
-        if 0 < line <= len(lines) and lines[line - 1] is not None:
-            found = lines[line - 1]
-    if found is not None:
-        note = f"in {found}: {found.source.line(found.line).strip()}"
-        if note not in getattr(error, "__notes__", ()):
-            error.add_note(note)
+    for frame, line in _frames(traceback):
+        if frame.f_code.co_filename == file:
+            found = written.lines[line - 1] or found
+        elif frame.f_code.co_name == "_call_impl":
+            found = paths.get(id(frame.f_locals.get("self"))) or found
+    return found
 
 
-def _lines_in(traceback: TracebackType | None, file: str) -> Iterator[int]:
+def _frames(traceback: TracebackType | None) -> Iterator[tuple[FrameType, int]]:
     while traceback is not None:
-        if traceback.tb_frame.f_code.co_filename == file:
-            yield traceback.tb_lineno
+        yield traceback.tb_frame, traceback.tb_lineno
         traceback = traceback.tb_next
 
 
-def _reduced(network: nn.Module) -> tuple[object, ...]:
+# ---- pickle
+
+
+def _reduced(network: nn.Module) -> tuple[Callable[..., Any], tuple[Any, ...], Any]:
     """What pickle keeps of a network: its source, so that another process can unpickle it, and its state."""
-    source = sys.modules[type(network).__module__].__dict__["__archc_source__"]
-    return _restored, source, network.__getstate__()  # type: ignore[no-untyped-call]
+    written = sys.modules[type(network).__module__].__dict__["__archc_written__"]
+    return _restored, (written,), network.__getstate__()
 
 
-def _restored(text: str, main: str, lines: tuple[Span | None, ...]) -> nn.Module:
-    kind = getattr(_module(text, main, lines), main)
+def _restored(written: Written) -> nn.Module:
+    kind = getattr(_module(written), written.main)
     network = kind.__new__(kind)
     assert isinstance(network, nn.Module)
     return network

@@ -176,9 +176,8 @@ def _block(
     if not declared:
         scope.names["in"] = Binding(as_value(flows[0]), use.span)
     inputs = {name.text: flow for name, flow in zip(declared, flows, strict=False)}
-    inner = Context(
-        scope, paths, Frame(Use(block.name.text, use.name.span), context.frame), context.depth + 1, [], inputs
-    )
+    frame = Frame(Use(block.name.text, use.name.span), context.frame)
+    inner = Context(scope, paths, frame, context.depth + 1, [], inputs, context.rounds)
     taken: Flow = POISON if POISON in flows else tuple(one for one in flows if isinstance(one, int))
     kind = "inline" if block.inline else "block"
     with flow.builder.region(
@@ -209,7 +208,8 @@ def _head(use: ast.Use) -> Span:
 
 
 def _endless(use: ast.Use, frame: Frame) -> Stop:
-    chain = [use.name.text, *(step.block for step in frame.trace()[:12])]
+    steps = tuple(step for step in frame.trace()[:24] if step.block)
+    chain = [use.name.text, *(step.block for step in steps)]
     cycle = chain[: chain.index(chain[0], 1) + 1] if chain[0] in chain[1:] else chain
     error = stop(
         "E0701",
@@ -219,4 +219,4 @@ def _endless(use: ast.Use, frame: Frame) -> Stop:
         help="give the recursion an end: `if depth > 0 { ... }`",
     )
     assert error.diagnostic is not None
-    return Limit(error.diagnostic._replace(trace=frame.trace()[: len(cycle)]))
+    return Limit(error.diagnostic._replace(trace=steps[: len(cycle)]))

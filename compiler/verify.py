@@ -5,6 +5,7 @@ the second lock. It needs no torch.
 """
 
 import ast
+import keyword
 
 IMPORTS = frozenset(
     {
@@ -13,51 +14,63 @@ IMPORTS = frozenset(
         "import torch.nn.functional as F",
         "import torchvision",
         "from torch import Tensor, nn",
+        "from torch import nn",
     }
 )
 
 _ROOTS = frozenset({"nn", "F", "torch", "torchvision"})
-_BUILTINS = frozenset({"super", "range", "getattr", "float", "len", "enumerate", "zip"})
+_BUILTINS = frozenset({"super", "range", "getattr", "float"})
+_TYPES = frozenset({"Tensor", "NamedTuple", "int", "bool", "str", "tuple", "list"})
+_FIXED = _ROOTS | _BUILTINS | _TYPES
+_BASES = frozenset({"nn.Module", "nn.Sequential", "NamedTuple"})
+_PACKAGES = frozenset({"nn.init", "torchvision.ops"})  # what is looked up below the imported modules
 
-# What code could reach the machine through, among what torch and tensors offer.
-_FORBIDDEN = frozenset(
-    [
-        "load",
-        "save",
-        "hub",
-        "jit",
-        "package",
-        "serialization",
-        "multiprocessing",
-        "distributed",
-        "utils",
-        "ops",
-        "classes",
-        "_C",
-        "_dynamo",
-        "os",
-        "sys",
-        "from_file",
-        "share_memory_",
-        "storage",
-        "untyped_storage",
-        "data_ptr",
-        "tofile",
-        "numpy",
-        "dump",
-        "apply",
-        "compile",
-        "register_hook",
-    ]
-)
+# What reaches beyond the computation, among what torch and its tensors offer under one name.
+_BEYOND = """
+load save compile import_ir_module import_ir_module_from_buffer from_file parse_ir parse_schema
+set_default_device set_default_dtype set_num_threads set_rng_state manual_seed seed share_memory_ storage
+untyped_storage data_ptr tofile numpy tolist apply_ map_ map2_ register_hook
+"""
+_DENIED = frozenset(_BEYOND.split())
 
 _NODES = (
-    ast.Module, ast.ClassDef, ast.FunctionDef, ast.arguments, ast.arg, ast.Return, ast.Assign, ast.AnnAssign, ast.Expr,
-    ast.For, ast.If, ast.IfExp, ast.Name, ast.Attribute, ast.Call, ast.keyword, ast.Constant, ast.Tuple, ast.List,
-    ast.ListComp, ast.comprehension, ast.Starred, ast.Subscript, ast.Slice, ast.BinOp, ast.UnaryOp, ast.Compare,
-    ast.JoinedStr, ast.FormattedValue, ast.Import, ast.ImportFrom, ast.alias, ast.operator, ast.unaryop, ast.cmpop,
+    ast.Module,
+    ast.ClassDef,
+    ast.FunctionDef,
+    ast.arguments,
+    ast.arg,
+    ast.Return,
+    ast.Assign,
+    ast.AnnAssign,
+    ast.Expr,
+    ast.For,
+    ast.If,
+    ast.IfExp,
+    ast.Name,
+    ast.Attribute,
+    ast.Call,
+    ast.keyword,
+    ast.Constant,
+    ast.Tuple,
+    ast.List,
+    ast.ListComp,
+    ast.comprehension,
+    ast.Starred,
+    ast.Subscript,
+    ast.Slice,
+    ast.BinOp,
+    ast.UnaryOp,
+    ast.Compare,
+    ast.JoinedStr,
+    ast.FormattedValue,
+    ast.Import,
+    ast.ImportFrom,
+    ast.alias,
+    ast.operator,
+    ast.unaryop,
+    ast.cmpop,
     ast.expr_context,
-)  # fmt: skip
+)
 
 
 class Unsafe(AssertionError):
@@ -73,22 +86,28 @@ def verify(text: str) -> ast.Module:
     >>> verify("from torch import nn\\nimport os")
     Traceback (most recent call last):
     ...
-    archc.compiler.verify.Unsafe: line 1: `from torch import nn` is not one of the imports
+    archc.compiler.verify.Unsafe: line 2: `import os` is not one of the imports
     """
     try:
         tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise Unsafe(f"the source cannot be parsed: {error}") from None
     for statement in tree.body:
         if not isinstance(statement, ast.ClassDef | ast.Import | ast.ImportFrom) and not _is_docstring(statement):
             raise _refused(statement, "stands outside a class")
+    nodes = list(ast.walk(tree))
     classes = {statement.name for statement in tree.body if isinstance(statement, ast.ClassDef)}
-    for node in ast.walk(tree):
-        _check(node, classes)
+    stored = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    taken = stored | {node.arg for node in nodes if isinstance(node, ast.arg)}
+    for name in sorted((classes | taken) & _FIXED) + sorted(classes & taken):
+        raise Unsafe(f"`{name}` is given another meaning")
+    known = _FIXED | classes | taken
+    for node in nodes:
+        _check(node, known)
     return tree
 
 
-def _check(node: ast.AST, classes: set[str]) -> None:
+def _check(node: ast.AST, known: frozenset[str]) -> None:
     if not isinstance(node, _NODES):
         raise _refused(node, f"is a {type(node).__name__}")
     match node:
@@ -96,8 +115,7 @@ def _check(node: ast.AST, classes: set[str]) -> None:
             if ast.unparse(node) not in IMPORTS:
                 raise _refused(node, "is not one of the imports")
         case ast.ClassDef():
-            bases = {ast.unparse(base) for base in node.bases}
-            if node.decorator_list or node.keywords or not bases <= {"nn.Module", "nn.Sequential", "NamedTuple"}:
+            if node.decorator_list or node.keywords or not {ast.unparse(base) for base in node.bases} <= _BASES:
                 raise _refused(node, "has another base class")
             if not all(isinstance(s, ast.FunctionDef | ast.AnnAssign) or _is_docstring(s) for s in node.body):
                 raise _refused(node, "holds more than methods")
@@ -105,69 +123,71 @@ def _check(node: ast.AST, classes: set[str]) -> None:
             if node.name not in ("__init__", "forward") or node.decorator_list:
                 raise _refused(node, "is not `__init__` or `forward`")
         case ast.Call():
-            _check_call(node, classes)
+            _check_call(node)
         case ast.Attribute():
             _check_attribute(node)
         case ast.Name():
-            if node.id.startswith("__") or (
-                isinstance(node.ctx, ast.Store) and node.id in _ROOTS | _BUILTINS | classes
-            ):
-                raise _refused(node, "is a name that is not free")
+            if node.id not in known or node.id.startswith("__"):
+                raise _refused(node, "is a name from elsewhere")
         case ast.Constant():
             if not isinstance(node.value, bool | int | float | str | None):
                 raise _refused(node, "is another kind of constant")
 
 
-def _check_call(node: ast.Call, classes: set[str]) -> None:
-    function = node.func
-    if isinstance(function, ast.Name):
-        root = function.id
-        if root in _BUILTINS:
-            if root == "getattr" and not (len(node.args) == 2 and isinstance(node.args[1], ast.Constant)):
-                raise _refused(node, "looks up a computed name")
-            if root == "getattr" and str(node.args[1].value).startswith("__"):  # type: ignore[attr-defined]
-                raise _refused(node, "looks up a private name")
-        return
-    if any(keyword.arg is None for keyword in node.keywords):
+def _check_call(node: ast.Call) -> None:
+    if any(named.arg is None for named in node.keywords):
         raise _refused(node, "unpacks keywords")
-    if not isinstance(function, ast.Attribute | ast.Subscript | ast.Call):
-        raise _refused(node, "calls an expression")
-    if isinstance(function, ast.Call) and not _is_getattr(function):
-        raise _refused(node, "calls the result of a call")
+    match node.func:
+        case ast.Name(id="getattr"):
+            _check_lookup(node)
+        case ast.Call(func=ast.Name(id="getattr")) | ast.Name() | ast.Attribute():
+            pass
+        case ast.Subscript(value=ast.Attribute(attr="_modules")) | ast.Subscript(value=ast.Name(id="self")):
+            pass
+        case _:
+            raise _refused(node, "calls something else than a module or a function")
+
+
+def _check_lookup(node: ast.Call) -> None:
+    """Check `getattr(module, "key")`: only for keys that cannot be written as an attribute."""
+    match node.args:
+        case [owner, ast.Constant(value=str(key))] if _is_module(owner) and not node.keywords:
+            private = key.startswith("__") and not key.endswith("__")  # as an attribute, Python would rename it
+            if private or not (key.isascii() and key.isidentifier()) or keyword.iskeyword(key):
+                return
+    raise _refused(node, "looks up what is no key of a module")
 
 
 def _check_attribute(node: ast.Attribute) -> None:
-    name, owner = node.attr, node.value
-    if name.startswith("__"):
-        if not (name == "__init__" and isinstance(owner, ast.Call) and ast.unparse(owner) == "super()"):
+    name, owner = node.attr, ast.unparse(node.value)
+    if name.startswith("_"):
+        allowed = (
+            (name == "__init__" and owner == "super()")
+            or (name == "_assert" and owner == "torch")
+            or (name == "_modules" and _is_module(node.value))
+            or (not name.startswith("__") and _is_module(node.value) and not isinstance(node.ctx, ast.Del))
+        )
+        if not allowed:
             raise _refused(node, "is private")
-    elif name.startswith("_"):
-        if ast.unparse(node) != "torch._assert" and not (name == "_modules" and not _rooted(node)):
-            raise _refused(node, "is private")
-    elif name in _FORBIDDEN and (_rooted(node) or not _is_self(owner)):
-        raise _refused(node, "is not used in generated source")
-    if isinstance(owner, ast.Name) and owner.id == "torchvision" and name != "ops":
-        raise _refused(node, "is not an operator of torchvision")
+    root = owner.partition(".")[0]
+    if root in _ROOTS and owner not in _ROOTS and owner not in _PACKAGES:
+        raise _refused(node, "lies too deep in an imported module")
+    if owner == "torchvision" and name != "ops":
+        raise _refused(node, "is not an operator")
+    if name in _DENIED and not _is_module(node.value):
+        raise _refused(node, "reaches beyond the computation")
 
 
-def _rooted(node: ast.Attribute) -> bool:
-    """Say whether an attribute is looked up in one of the imported modules."""
-    owner: ast.expr = node
-    while isinstance(owner, ast.Attribute):
-        owner = owner.value
-    if not (isinstance(owner, ast.Name) and owner.id in _ROOTS):
-        return False
-    return ast.unparse(node) != "torchvision.ops"
-
-
-def _is_self(node: ast.expr) -> bool:
-    while isinstance(node, ast.Attribute):
-        node = node.value
-    return isinstance(node, ast.Name) and node.id == "self"
-
-
-def _is_getattr(node: ast.Call) -> bool:
-    return isinstance(node.func, ast.Name) and node.func.id == "getattr"
+def _is_module(node: ast.expr) -> bool:
+    """Say whether an expression is `self` or a module below it."""
+    match node:
+        case ast.Name(id="self"):
+            return True
+        case ast.Attribute(value=owner) | ast.Subscript(value=owner):
+            return _is_module(owner)
+        case ast.Call(func=ast.Name(id="getattr"), args=[owner, _]):
+            return _is_module(owner)
+    return False
 
 
 def _is_docstring(node: ast.stmt) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self, TypeAlias, Union, dataclass_transform
+from typing import Any, Self, TypeAlias, dataclass_transform
 
 from archc.dsl.source import Source, Span
 
@@ -193,9 +193,7 @@ class Attribute(Node):
     span: Span
 
 
-Expression: TypeAlias = Union[
-    Name, Literal, ListOf, TupleOf, Comprehension, Unary, Binary, Comparison, Conditional, Call, Index, Slice, Attribute
-]
+Expression: TypeAlias = Name | Literal | ListOf | TupleOf | Comprehension | Unary | Binary | Comparison | Conditional | Call | Index | Slice | Attribute
 
 
 class TuplePattern(Node):

@@ -14,7 +14,10 @@ class Label(NamedTuple):
 
 
 class Use(NamedTuple):
-    """One step of the way from the arch to a mistake: a block, where it was used, and the loop values there."""
+    """One step of the way from the arch to a mistake: a block, where it was used, and the loop values there.
+
+    Without a name it is the loop around the mistake itself.
+    """
 
     block: str
     span: Span
@@ -25,7 +28,7 @@ class Diagnostic(NamedTuple):
     """One finding.
 
     `code` is a key of `archc.dsl.codes.CODES`: `E....` for errors, `W....` for warnings. `message` is one line
-    without a full stop. `trace` goes from the innermost block to the outermost.
+    without a full stop. `trace` goes from the innermost step to the outermost.
     """
 
     code: str

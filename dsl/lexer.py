@@ -1,7 +1,7 @@
 """Text to tokens, one at a time: words, signs and line ends, told apart by what stands before them."""
 
 import re
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from archc.dsl.diagnostics import Diagnostic, Label
 from archc.dsl.source import Source, Span
@@ -10,6 +10,7 @@ from archc.dsl.tables import Tables
 LONGEST_NAME = 200
 LONGEST_NUMBER = 40
 LONGEST_STRING = 10_000
+MOST_MISTAKES = 50
 
 # A statement never ends after these.
 CONTINUING = frozenset(
@@ -17,7 +18,8 @@ CONTINUING = frozenset(
 )
 CONTINUED_BY = frozenset(("->", "else", "as"))  # a line that begins so belongs to the statement before it
 BEFORE_STAGE = frozenset(("", "NEWLINE", "{", "->"))  # only after these a word and a colon are a label
-OPERAND_END = frozenset("NAME NUMBER STRING ) ] true false none output".split())  # after these `in` is the operator
+# After these, `in` is the operator.
+OPERAND_END = frozenset(("NAME", "NUMBER", "STRING", ")", "]", "}", "true", "false", "none", "output"))
 CLOSER = {"(": ")", "[": "]", "{": "}"}
 
 
@@ -53,6 +55,10 @@ class Patterns:
         )
         self.label = re.compile(given["LABEL"])
         self.template = re.compile(given["TEMPLATE"])
+
+
+class Stop(Exception):
+    """Reading on is pointless."""
 
 
 class Lexer:
@@ -223,4 +229,13 @@ class Lexer:
     def _stray(self) -> Token | None:
         from archc.dsl.strays import read  # texts without mistakes never need it
 
+        if len(self.diagnostics) >= MOST_MISTAKES:
+            self.stop(self.position)
         return read(self)
+
+    def stop(self, position: int) -> NoReturn:
+        """End the walk: so many mistakes are not read by anyone."""
+        message = f"this text has more than {MOST_MISTAKES} mistakes; it is not read further"
+        place = Label(Span(self.source, position, position), "reading stopped here")
+        self.diagnostics.append(Diagnostic("E0005", message, place, help="mend the others first"))
+        raise Stop

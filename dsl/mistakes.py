@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 # Where one of these comes, a bracket before it was left open.
 NEVER_INSIDE = frozenset(
-    ("from", "import", "block", "inline", "arch", "extern", "let", "require", "module", "init", "input", "expect")
-    + ("repeat", "->", "LABEL")
+    (
+        *("from", "import", "block", "inline", "arch", "extern", "let", "require", "module", "init", "input", "expect"),
+        *("repeat", "->", "LABEL"),
+    )
 )
-OPERAND_START = frozenset(
-    ("NAME", "NUMBER", "STRING", "(", "[", "true", "false", "none", "when", "training", "output")
-)
+OPERAND_START = frozenset(("NAME", "NUMBER", "STRING", "(", "[", "true", "false", "none", "when", "training", "output"))
 # First words of statements of other languages, and what to write instead.
 FOREIGN = {
     "def": "a block is `block name(parameters) { ... }`; a function of numbers is `let name(parameters) = expression`",
@@ -40,6 +40,7 @@ BEFORE_STAGE = frozenset(("{", "NEWLINE", "->"))
 OPEN_LABEL = re.compile(
     r"(?P<word>[A-Za-z_]\w*)(?P<open>\{)(?P<inside>[^{}:\n]*)(?:(?P<close>\})[ \t]*(?=[A-Za-z_{])|:)"
 )
+NAMELESS_LABEL = re.compile(r"(?P<label>\{[^{}:\n]*\}[A-Za-z0-9_]*)[ \t]*:")
 UNOPENED_LABEL = re.compile(r"[A-Za-z_]\w*[^{}:\n]*(?P<close>\})[ \t]*:")
 NAMES = re.compile(r"[A-Za-z_]\w*(?:\s*,\s*[A-Za-z_]\w*)*")
 
@@ -103,9 +104,21 @@ def broken_label(parser: "Parser", token: Token) -> Token | None:
     first = next((number for number in range(len(stack) - 1, 0, -1) if stack[number].symbol in BEFORE_STAGE), 0)
     if not first or first + 1 == len(stack):
         return None
+
+    def labelled(number: int) -> bool:  # whether a label may stand where this part begins
+        return "LABEL" in parser.actions[stack[number - 1].state]
+
+    if stack[first].symbol == "{" and labelled(first) and (found := NAMELESS_LABEL.match(text, stack[first].start)):
+        place = Token("{", found[0], *found.span())
+        help = f'write it as a string: `"{found["label"]}":`'
+        report(parser, "E0005", "a label begins with a letter or is a string", place, label="no label", help=help)
+        del stack[first:]
+        parser.lexer.brackets.pop()
+        parser.bases.pop()
+        return _labelled(parser, found)
     if stack[first].symbol == "{":  # the brace of the label: the word before it was read as a stage
         found = OPEN_LABEL.match(text, stack[first - 1].start)
-        if found and found.end("word") == stack[first].start and found.end() > token.start:
+        if found and found.start("open") == stack[first].start and found.end() > token.start and labelled(first - 1):
             closed = found["close"] is not None
             place = Token("}", "}", *found.span("close")) if closed else Token("{", "{", *found.span("open"))
             message = "expected `:` after the label" if closed else "this `{` is not closed before the `:` of the label"
@@ -116,7 +129,7 @@ def broken_label(parser: "Parser", token: Token) -> Token | None:
             parser.bases.pop()
             return _labelled(parser, found)
     found = UNOPENED_LABEL.match(text, stack[first + 1].start)
-    if found and found.end() > token.start:
+    if found and found.end() > token.start and labelled(first + 1):
         place = Token("}", "}", *found.span("close"))
         help = "a computed label is written `name{expression}:`"
         report(parser, "E0004", "this `}` closes nothing: the label has no `{`", place, label="in a label", help=help)
@@ -190,7 +203,8 @@ def equals(parser: "Parser", token: Token) -> Token | None:
     from archc.dsl.recovery import skip
 
     if token.kind == "==" and parser.accepts("="):
-        report(parser, "E0005", "`==` compares; a value is given with `=`", token, label="expected `=`", help="write `=`")
+        message = "`==` compares; a value is given with `=`"
+        report(parser, "E0005", message, token, label="expected `=`", help="write `=`")
         return token._replace(kind="=", text="=")
     if token.kind != "=":
         return None
@@ -231,14 +245,20 @@ def missing_word(parser: "Parser", token: Token) -> Token | None:
     if token.kind == "[" and parser.accepts(":", "["):
         word = ":"
     else:
-        words = ("=", "import", "in", "as", "else", ":")
+        line_end = parser.source.text.find("\n", token.end)
+        rest = parser.source.text[token.end : line_end if line_end >= 0 else None]
+        closed = rest.count("}") > rest.count("{")  # so that `repeat 2 relu }` lacks its brace
+        words = ("=", "import", "in", "as", "else", ":", *("{" * closed))
         word = next((one for one in words if parser.accepts(one, token.kind)), "")
-        taken = parser.accepts("NAME") or parser.accepts("NEWLINE") or (parser.accepts("+") and word not in ("as", "else"))
+        # Where a statement or a value may end or go on otherwise, another mistake is more likely.
+        elsewhere = parser.accepts("NAME") or parser.accepts("NEWLINE")
+        taken = elsewhere or (parser.accepts("+") and word not in ("as", "else", "{"))
         if not word or taken:
             return None
-    if word == "=" and parser.lexer.peek().kind in ("=", "(", "{"):
+    following = parser.lexer.peek().kind
+    if word == "=" and (following in ("=", "{") or (following == "(" and parser.last.kind == "NAME")):
         message = f"expected `=`, found {wording.found(token)}"
-        report(parser, "E0005", message, token, label="expected `=`", help="one name stands here: delete this one or that")
+        report(parser, "E0005", message, token, label="expected `=`", help="one name stands here: delete the other")
         return parser.lexer.next()
     message = f"expected `{word}` before {wording.found(token)}"
     help = f"write `{wording.short(parser.last.text)} {word} {wording.short(token.text)}`".replace(" :", ":")
@@ -289,7 +309,8 @@ def same_line(parser: "Parser", token: Token) -> Token | None:
         from archc.dsl.recovery import skip
 
         comment = token._replace(start=slashes)
-        report(parser, "E0009", "`//` divides; it begins no comment", comment, label="read as a division", help="write `#`")
+        message = "`//` divides; it begins no comment"
+        report(parser, "E0009", message, comment, label="read as a division", help="write `#`")
         return skip(parser, token)
     stage = parser.accepts("->")
     expected = "`->`, a new line or `;`" if stage else "a new line or `;`"

@@ -10,12 +10,11 @@ from typing import Any, NamedTuple
 from archc.dsl import ast, tables
 from archc.dsl.builder import Builder
 from archc.dsl.diagnostics import Diagnostic, Label
-from archc.dsl.lexer import CLOSER, Lexer, Patterns, Token
+from archc.dsl.lexer import CLOSER, MOST_MISTAKES, Lexer, Patterns, Stop, Token
 from archc.dsl.source import Source, Span
 
 DEEPEST_BRACKETS = 64
 DEEPEST_EXPRESSION = 200
-MOST_MISTAKES = 50
 
 # Invisible characters that end lines or reorder text on some screens and not on others: nobody sees what is there.
 FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x85\u2028\u2029\u202a-\u202e\u2066-\u2069]|\r(?!\n)")
@@ -77,27 +76,36 @@ def parse_expression(source: Source) -> tuple[ast.Expression | None, tuple[Diagn
     return (None if parser.diagnostics else expression), tuple(parser.diagnostics)
 
 
-class Stop(Exception):  # noqa: N818 - not an error: it ends the walk
-    """Reading on is pointless."""
-
-
 class Parser:
     """One walk over `source.text[start:end]`."""
 
-    __slots__ = ("actions", "bases", "builder", "callbacks", "diagnostics", "done", "last", "lexer", "source", "stack", "tables")
+    __slots__ = (
+        "actions",
+        "bases",
+        "builder",
+        "callbacks",
+        "diagnostics",
+        "done",
+        "last",
+        "lexer",
+        "source",
+        "stack",
+        "tables",
+    )
 
-    def __init__(self, source: Source, start: int, end: int) -> None:
+    def __init__(self, source: Source, start: int, end: int, *, outer: "Parser | None" = None) -> None:
         known = _known()
         self.source = source
         self.tables = known.tables
         self.actions = known.tables.actions
         self.lexer = Lexer(source, known.patterns, start=start, end=end)
         self.diagnostics = self.lexer.diagnostics
-        self.builder = Builder(source, self.diagnostics, self._parse_inside)
-        self.callbacks = [
-            getattr(self.builder, production.action) if production.action else None
-            for production in self.tables.productions
-        ]
+        if outer is None:
+            self.builder = Builder(source, self.diagnostics, self._parse_inside)
+            actions = [production.action for production in known.tables.productions]
+            self.callbacks = [getattr(self.builder, action) if action else None for action in actions]
+        else:
+            self.builder, self.callbacks = outer.builder, outer.callbacks
         self.stack: list[Entry] = []
         self.last = Token("", "", start, start)  # the last token shifted that is no NEWLINE
         # The reductions since the last token, to be taken back should the next one be unexpected: what was replaced,
@@ -120,7 +128,7 @@ class Parser:
                         return stack[-1].value
                     token = self._recovered(token)
                 elif action < 0:
-                    self.reduce(~action)
+                    self.reduce(~action, token.kind)
                 else:
                     self.shift(action, token)
                     token = lexer.next()
@@ -145,55 +153,68 @@ class Parser:
         elif len(stack) - (self.bases[-1] if self.bases else 0) > DEEPEST_EXPRESSION:
             self._too_deep(f"more than {DEEPEST_EXPRESSION} parts of this expression wait for their end here", token)
 
-    def reduce(self, number: int) -> None:
+    def reduce(self, number: int, kind: str = "") -> None:
+        """Replace the parts of a production by its node; `kind` is the token that comes, where that is known."""
         production = self.tables.productions[number]
+        if production.size == 1 and production.single:
+            self._rename(production.origin, kind)
+            return
         stack = self.stack
         size = production.size
         parts = stack[-size:] if size else []
-        height = 0
-        for part in parts:
-            if part.height > height:
-                height = part.height
-        if size == 1 and production.single:
-            [part] = parts
-            del stack[-1]
-            value, start, end = part.value, part.start, part.end
-            self.done.append((parts, [], 0))
+        if size:
+            del stack[-size:]
+            start, end = parts[0].start, parts[-1].end
         else:
-            if size:
-                del stack[-size:]
-                start, end = parts[0].start, parts[-1].end
-            else:
-                start = end = stack[-1].end
-            children: list[Any] = []
-            length = 0
-            for index in production.take:
-                if index >= tables.SPLICE:
-                    spliced = parts[index - tables.SPLICE].value
-                    if children:
-                        children += spliced
-                    else:
-                        children = spliced  # the list of a left-recursive rule grows in place
-                        length = len(spliced)
-                elif index >= 0:
-                    children.append(parts[index].value)
+            start = end = stack[-1].end
+        children: list[Any] = []
+        length = 0
+        for index in production.take:
+            if index >= tables.SPLICE:
+                spliced = parts[index - tables.SPLICE].value
+                if children:
+                    children += spliced
                 else:
-                    children.append(None)
-            callback = self.callbacks[number]
-            if production.single and len(children) == 1:
-                value = children[0]
-            elif callback is None:
-                value = children
+                    children = spliced  # the list of a left-recursive rule grows in place
+                    length = len(spliced)
+            elif index >= 0:
+                children.append(parts[index].value)
             else:
-                value = callback(children, start, end)
-                height = 0 if parts and parts[-1].symbol == "}" else height + 1
-                if height > DEEPEST_EXPRESSION:
-                    last = self.lexer.previous
-                    self._too_deep(f"this expression has more than {DEEPEST_EXPRESSION} levels", last)
-            self.done.append((parts, children, length))
+                children.append(None)
+        height = max([part.height for part in parts], default=0)
+        callback = self.callbacks[number]
+        if production.single and len(children) == 1:
+            value = children[0]
+        elif callback is None:
+            value = children
+        else:
+            value = callback(children, start, end)
+            height = 0 if parts[-1].symbol == "}" else height + 1
+            if height > DEEPEST_EXPRESSION:
+                self._too_deep(f"this expression has more than {DEEPEST_EXPRESSION} levels", self.last)
+        self.done.append((parts, children, length))
         origin = production.origin
-        state = self.tables.gotos[stack[-1].state][origin]
-        stack.append(Entry(state, origin, value, start, end, height))
+        stack.append(Entry(self.tables.gotos[stack[-1].state][origin], origin, value, start, end, height))
+
+    def _rename(self, origin: str, kind: str) -> None:
+        """Let the top of the stack stand for a rule that it is alone, and for what that is alone, and so on.
+
+        A name in an argument goes through a dozen rules, from `atom` to `argument`; only the last is kept.
+        """
+        part = self.stack.pop()
+        productions = self.tables.productions
+        gotos = self.tables.gotos[self.stack[-1].state]
+        while True:
+            state = gotos[origin]
+            action = self.actions[state].get(kind, 0)
+            if action >= 0:
+                break
+            production = productions[~action]
+            if production.size != 1 or not production.single:
+                break
+            origin = production.origin
+        self.stack.append(Entry(state, origin, part.value, part.start, part.end, part.height))
+        self.done.append(([part], [], 0))
 
     def feed(self, token: Token) -> None:
         """Take one token, which `accepts` allows."""
@@ -240,7 +261,7 @@ class Parser:
             self.diagnostics.append(invisible(Span(self.source, found.start(), found.end())))
 
     def _parse_inside(self, start: int, end: int) -> ast.Expression | None:
-        inner = Parser(self.source, start, end)
+        inner = Parser(self.source, start, end, outer=self)
         expression: ast.Expression | None = inner.run("expression")
         self.diagnostics += inner.diagnostics
         return None if inner.diagnostics else expression

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from archc.dsl import wording
-from archc.dsl.lexer import CLOSER, Token
+from archc.dsl.lexer import CLOSER, MOST_MISTAKES, Stop, Token
 from archc.dsl.mistakes import MISTAKES, NEVER_INSIDE, report
 from archc.dsl.unclosed import BRACKET_MISTAKES
 
@@ -25,12 +25,8 @@ LISTS = frozenset(("_statements", "_items", "docstring"))
 
 def recover(parser: "Parser", token: Token) -> Token:
     """Report an unexpected token, unless that was done, and return the token to go on with."""
-    from archc.dsl.parser import MOST_MISTAKES, Stop
-
     if len(parser.diagnostics) >= MOST_MISTAKES:
-        message = f"this text has more than {MOST_MISTAKES} mistakes; it is not read further"
-        report(parser, "E0005", message, token, label="reading stopped here", help="mend the others first")
-        raise Stop
+        parser.lexer.stop(token.start)
     if token.kind == "ERROR":
         if token.text == '"""':  # an open docstring: the rest of the file is its text, as far as anyone knows
             raise Stop
@@ -97,8 +93,6 @@ def _give_up(parser: "Parser") -> int:
 
     The `(` and `[` that it has opened stay with the lexer, which has not seen their ends.
     """
-    from archc.dsl.parser import Stop
-
     stack, brackets = parser.stack, parser.lexer.brackets
     open_now = list(brackets)
     closed = 0

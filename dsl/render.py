@@ -71,8 +71,8 @@ def render_json(diagnostics: Iterable[Diagnostic]) -> list[DiagnosticRecord]:
             **_place(diagnostic.primary.span),
             "help": diagnostic.help,
             "related": [
-                *({**_place(label.span), "message": label.text} for label in diagnostic.related),
-                *({**_place(use.span), "message": _used(use)} for use in diagnostic.trace),
+                *(_related(label.span, label.text) for label in diagnostic.related),
+                *(_related(use.span, _used(use)) for use in diagnostic.trace),
             ],
         }
         for diagnostic in diagnostics
@@ -138,9 +138,14 @@ def _place(span: Span) -> Place:
     }
 
 
+def _related(span: Span, message: str) -> RelatedRecord:
+    return {**_place(span), "message": message}
+
+
 def _used(use: Use) -> str:
     loops = ", ".join(f"{name} = {value}" for name, value in use.loops)
-    return f"in block `{use.block}`, used at {use.span}" + (f", with {loops}" if loops else "")
+    where = f"in block `{use.block}`, used at {use.span}" if use.block else f"in the loop at {use.span}"
+    return where + (f", with {loops}" if loops else "")
 
 
 def _framed(diagnostic: Diagnostic, *, color: bool, width: int | None) -> list[str]:

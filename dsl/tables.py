@@ -16,8 +16,6 @@ GRAMMAR = Path(__file__).with_name("grammar.lark")
 WRITTEN = Path(__file__).with_name("grammar_tables.py")
 START = ("file", "expression")
 
-NOQA = "  # noqa: E501"
-
 GAP = -1  # in `Production.take`: nothing stands here, the callback gets None
 SPLICE = 1000  # added to an index: the children of that part, not the part
 
@@ -61,8 +59,7 @@ def load() -> Tables:
         return build()
     groups = [group.split() for group in written.GROUPS]
     rows = [
-        {name: row[place + 1] for place in range(0, len(row), 2) for name in groups[row[place]]}
-        for row in written.ROWS
+        {name: row[place + 1] for place in range(0, len(row), 2) for name in groups[row[place]]} for row in written.ROWS
     ]
     return Tables(
         tuple(map(Production._make, written.PRODUCTIONS)),
@@ -184,9 +181,7 @@ def render(tables: Tables) -> str:
         *(f"    {name!r}: {pattern!r}," for name, pattern in tables.patterns.items()),
         "}",
         *_wrapped("PRODUCTIONS = (", [repr(tuple(production)) for production in tables.productions], ")"),
-        "GROUPS = (",
-        *(f'    "{group}",{NOQA * (len(group) > 113)}' for group in groups),
-        ")",
+        *_wrapped("GROUPS = (", [f'"{group}"' for group in groups], ")"),
         *_wrapped("ROWS: tuple[tuple[int, ...], ...] = (", [repr(row) for row in rows], ")"),
         *_wrapped("ACTIONS = (", [str(row) for row in actions], ")"),
         *_wrapped("GOTOS = (", [str(row) for row in gotos], ")"),
@@ -195,12 +190,15 @@ def render(tables: Tables) -> str:
 
 
 def _wrapped(head: str, items: list[str], tail: str, width: int = 120) -> list[str]:
+    # Tuples may be broken at their spaces, strings may not.
+    pieces = [piece for item in items for piece in ([item] if item[0] in "\"'" else item.split(" "))]
     lines, line = [head], "   "
-    for word in " ".join(item + "," for item in items).split(" "):
+    for piece in pieces:
+        word = piece if piece.endswith(",") else f"{piece},"
         if len(line) + 1 + len(word) > width:
             lines.append(line)
             line = "   "
-        line += " " + word
+        line += f" {word}"
     return [*lines, line, tail]
 
 

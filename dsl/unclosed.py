@@ -82,7 +82,8 @@ def left_open_in_line(parser: "Parser", token: Token) -> Token | None:
         return None
     opener = brackets[-1]
     opener_line_end = text.find("\n", opener.end)
-    several_lines = not text[opener.end : opener_line_end].strip()  # `conv(` and its arguments below: a comma is missing
+    # `conv(` alone, and its arguments on the lines below: what is missing is a comma.
+    several_lines = not text[opener.end : opener_line_end].strip()
     if token.kind not in NEVER_INSIDE and (several_lines or token.kind not in OPERAND_START):
         return None
     _never_closed(parser, opener, f"line {_line(parser, token)} begins a new statement and it is still open")

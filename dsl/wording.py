@@ -90,7 +90,7 @@ def help(parser: "Parser", token: Token) -> str:
             return "a list is made by `[x for x in xs if c]`, a choice by `a if c else b`"
         if kind == "{":
             return "braces hold statements; a list is `[...]`, a tuple `(...)`"
-        return "write a number, a string, a list, or a name that has a value" if ends or not token.text.isalpha() else ""
+        return "write a number, a string, a list, or a name that has a value"
     if parser.accepts("{"):
         return "the body stands in braces: `{ ... }`"
     if kind == "for" and parser.accepts(")"):

@@ -125,17 +125,15 @@ def load_weights(module: nn.Module, folder: Path | str, which: str = "best") -> 
 
 
 def _refuse_foreign(path: Path, *, found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
-    for name in wanted:
+    foreign = f"{path} holds another network's weights"
+    for name, tensor in wanted.items():
         if name not in found:
-            raise EnvironmentProblem(f"{path} holds another network's weights: {name!r} is not among them")
-    for name, tensor in found.items():
+            raise EnvironmentProblem(f"{foreign}: {name!r} is not among them")
+        if (there := _kind(found[name])) != (here := _kind(tensor)):
+            raise EnvironmentProblem(f"{foreign}: {name!r} is {there} there, {here} in this network")
+    for name in sorted(found):
         if name not in wanted:
-            raise EnvironmentProblem(f"{path} holds another network's weights: this network has no {name!r}")
-        if tensor.shape != wanted[name].shape or tensor.dtype != wanted[name].dtype:
-            raise EnvironmentProblem(
-                f"{path} holds another network's weights: {name!r} is {_kind(tensor)} there,"
-                f" {_kind(wanted[name])} in this network"
-            )
+            raise EnvironmentProblem(f"{foreign}: this network has no {name!r}")
 
 
 def _kind(tensor: Tensor) -> str:

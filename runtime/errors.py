@@ -15,19 +15,19 @@ class SettingsError(Exception):
     exit_status = 2
 
 
-class EnvironmentProblem(Exception):  # noqa: N818
+class EnvironmentProblem(Exception):
     """The machine lacks something: disk, memory, permission, data, a package, or an intact checkpoint."""
 
     exit_status = 3
 
 
-class RunStopped(Exception):  # noqa: N818
+class RunStopped(Exception):
     """The run was stopped by its guard (a loss or gradient that is not finite); its last good checkpoint is kept."""
 
     exit_status = 4
 
 
-class RunInterrupted(Exception):  # noqa: N818
+class RunInterrupted(Exception):
     """A signal asked the run to stop; the step was finished and `last` was written.
 
     >>> RunInterrupted("stopped", signal_number=2).exit_status

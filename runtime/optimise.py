@@ -45,11 +45,12 @@ def build_optimizer(module: nn.Module, settings: Settings) -> torch.optim.Optimi
 
     Each group has a `scale`, by which its learning rate is multiplied.
     """
+    scaled = settings.lr_scaling == "fan" and settings.optimizer != "sgd"  # a step of sgd is as long as the gradient
     grouped: dict[tuple[float, float], list[Tensor]] = {}
     for parameter in module.parameters():
         if parameter.requires_grad:
             decay = settings.weight_decay if parameter.ndim >= 2 else 0.0
-            scale = fan_scale(parameter.shape) if settings.lr_scaling == "fan" else 1.0
+            scale = fan_scale(parameter.shape) if scaled else 1.0
             grouped.setdefault((decay, scale), []).append(parameter)
     groups = [{"params": some, "weight_decay": decay, "scale": scale} for (decay, scale), some in grouped.items()]
     if settings.optimizer == "sgd":

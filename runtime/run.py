@@ -36,7 +36,7 @@ class EpochRecord(NamedTuple):
     """Training images divided by the time of the training part."""
     train_seconds: float
     seconds: float
-    """Time of the whole epoch: training, test, checkpoint of the epoch before excluded."""
+    """Time of training and test; the checkpoint is written afterwards."""
     learning_rate: float
     """Rate of the epoch's last step."""
 

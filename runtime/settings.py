@@ -38,7 +38,7 @@ class Settings:
     """The highest learning rate of the schedule."""
     lr_scaling: str = "fan"
     """`fan`: each weight's rate times its Xavier deviation / 0.02, at most 10: wide layers learn in small steps, narrow
-    ones in large steps, so that one lr fits a network of any width; `none`: one rate for all."""
+    ones in large steps, so that one lr fits a network of any width; `none`: one rate for all. `sgd` ignores it."""
     momentum: float = 0.0
     """Momentum of `sgd`; the others have their own and ignore it."""
     weight_decay: float = 0.01
@@ -118,11 +118,11 @@ def settings_from(values: Mapping[str, object]) -> Settings:
 def describe(settings: Settings) -> str:
     """The settings that decide a result, in one line for people.
 
-    >>> describe(Settings(optimizer="sgd", lr=0.9, weight_decay=0, schedule="constant", clip=0, lr_scaling="none"))
+    >>> describe(Settings(optimizer="sgd", lr=0.9, weight_decay=0, schedule="constant", clip=0))
     'SGD lr 0.9, constant rate, batch 64, 10 epochs, Xavier-uniform weights, seed 0'
     """
     optimizer = {"adamw": "AdamW", "adam": "Adam", "sgd": "SGD"}[settings.optimizer] + f" lr {settings.lr:g}"
-    optimizer += " scaled by fan" if settings.lr_scaling == "fan" else ""
+    optimizer += " scaled by fan" if settings.lr_scaling == "fan" and settings.optimizer != "sgd" else ""
     if settings.optimizer == "sgd" and settings.momentum:
         optimizer += f" momentum {settings.momentum:g}"
     if settings.weight_decay:

@@ -4,7 +4,7 @@ import click
 
 from archc.api import network
 from archc.dsl.diagnostics import ArchError, Diagnostic
-from archc.files import open_file
+from archc.files import open_all
 from archc.options import colored, say
 
 
@@ -14,7 +14,7 @@ from archc.options import colored, say
     "--format", "form", type=click.Choice(["text", "json"]), default="text", help="How to write the findings."
 )
 def command(files: tuple[str, ...], form: str) -> int:
-    """Check architectures and report every mistake.
+    """Check every architecture of the files and report all mistakes.
 
     \b
     Examples:
@@ -27,7 +27,8 @@ def command(files: tuple[str, ...], form: str) -> int:
     found: list[Diagnostic] = []
     for file in files:
         try:
-            found.extend(network(open_file(file), {}).warnings)
+            for opened in open_all(file):
+                found.extend(network(opened, {}).warnings)
         except ArchError as error:
             found.extend(error.diagnostics)
     _report(found, form, len(files))

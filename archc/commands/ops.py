@@ -20,7 +20,8 @@ def command(name: str | None) -> None:
       archc ops conv
     """
     if name is None:
-        click.echo("\n\n".join(_family(role) for role in ROLES))
+        present = {op.role for op in OPS.values()}
+        click.echo("\n\n".join(_family(role) for role in ROLES if role in present))
     elif name in OPS:
         click.echo(_page(OPS[name]))
     else:

@@ -66,7 +66,7 @@ class Composer:
         inputs = tuple(self._port_box(port, ids[port]) for port in self._ports.values() if port.kind == "input")
         outputs = tuple(self._port_box(port, ids[port]) for port in self._ports.values() if port.kind == "output")
         cluster = Cluster(f"cluster_{self._prefix}", title, note, title, (*inputs, *content, *outputs))
-        return Drawing(cluster, turned(cluster, self._turning(self._frame, ids), edges))
+        return Drawing(cluster, turned(self._turning(self._frame, ids), edges))
 
     # ---- flow
 
@@ -155,10 +155,13 @@ class Composer:
             if by_use.setdefault(number, tensor) != tensor:
                 return ""
         if len(set(by_use.values())) == 1:
-            return wording.shape(next(iter(by_use.values())))
+            return self._shape(next(iter(by_use.values())))
         outer = [self._flowing_in(number) for number in by_use]
         known = [tensor for tensor in outer if tensor is not None]
         return wording.relative(known, list(by_use.values())) if len(known) == len(outer) else ""
+
+    def _shape(self, tensor: Tensor) -> str:
+        return wording.shape(tensor, self._shaped.conditions)
 
     def _flowing_in(self, number: int) -> Tensor | None:
         inputs = self._uses[number].region.inputs
@@ -197,12 +200,16 @@ class Composer:
             leaf = slot.part
             assert isinstance(leaf, Leaf)
             merged = wording.merge([self._outline.label(index) for index, _ in leaf.nodes])
-            cells.append(Cell(merged.common or node_of(leaf, self._graph).op.name, node_of(leaf, self._graph).op.role))
+            op = node_of(leaf, self._graph).op
+            cells.append(Cell(merged.common or op.name, op.role, is_small(leaf, self._graph)))
             for text, speakers in merged.extras:
                 numbers, nodes = zip(*((leaf.present[each], leaf.nodes[each][0]) for each in speakers), strict=True)
                 notes.append(f"{text} in {self._names(slot.owner, numbers, nodes)}")
             if not paths or not is_small(leaf, self._graph):
                 paths = [self._graph.nodes[index].path for index, _ in leaf.nodes]
+        alias = members[0].groups[0] if members[0].groups else None
+        if alias is not None and all(slot.groups[:1] == (alias,) for slot in members) and any(alias.paths):
+            paths = alias.paths
         notes += self._only(members[0])
         count = _count(members[0].fold) if members[0].fold is not None else ""
         cost = "" if len(self._uses) > 1 else wording.cost(self._total(index for s in members for index, _ in s.nodes()))
@@ -219,8 +226,9 @@ class Composer:
 
     def _heading(self, group: Group, frame: Frame) -> str:
         what = group.title + _arguments(group)
-        words = [self._relative(group.paths, frame), what, _count(group)]
-        return "  ".join(word for word in words if word)
+        name = self._relative(group.paths, frame)
+        words = [name if not what or not name.rpartition(".")[2].isdigit() else "", what, _count(group)]
+        return " ".join(word for word in words if word)
 
     def _first(self, group: Group) -> list[str]:
         """What only the first of several repeats has."""
@@ -258,8 +266,11 @@ class Composer:
     def _relative(self, paths: Sequence[str], frame: Frame) -> str:
         """Write paths as one, without the scope of the cluster around them."""
         scopes = {_scope(use.region) for use in frame.group.uses}
-        short = [_within(path, scopes) for path in paths if path]
-        return wording.together(short) if short else ""
+        whole = [path for path in paths if path]
+        short = [_within(path, scopes) for path in whole]
+        # An index alone says little: with it comes what it is an index in.
+        alone = len(self._uses) == 1 and all(path.isdigit() for path in short)
+        return wording.together(whole if alone else short) if whole else ""
 
     def _cost(self, group: Group) -> str:
         nodes = (index for use in group.uses for index in range(use.region.start, use.region.end))
@@ -297,12 +308,16 @@ class Composer:
         waiting = [frame]
         while waiting:
             around = waiting.pop()
-            inner = [part for part in around.content if isinstance(part, Frame)]
-            waiting.extend(inner)
-            for part in inner:
-                if part.group.template == around.group.template:
-                    direct = {ids[slot] for slot in around.content if isinstance(slot, Slot)}
-                    found.append((direct, {ids[slot] for slot in part.slots()}))
+            name = around.group.template
+            inner: set[str] = set()
+            for part in around.content:
+                if isinstance(part, Frame):
+                    waiting.append(part)
+                    inner |= {ids[slot] for slot in part.slots()} if part.group.template == name else set()
+                elif any(group.template == name for group in part.groups):
+                    inner.add(ids[part])
+            if inner:
+                found.append(({ids[slot] for slot in around.content if isinstance(slot, Slot)} - inner, inner))
         return found
 
 

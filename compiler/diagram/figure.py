@@ -86,7 +86,14 @@ def _caption(shaped: ShapedGraph) -> tuple[str, ...]:
         macs = f"multiply-adds depend on the input {inputs}"
     else:
         macs = f"{cost.macs:,} multiply-adds at {inputs}"
-    lines = [f"{shaped.graph.name}: {doc}" if doc else shaped.graph.name, f"{cost.params:,} parameters, {macs}"]
+    name = shaped.graph.name
+    told = _letters(doc).startswith(_letters(name))
+    head = doc.removesuffix(".") if told else f"{name}: {doc}".removesuffix(".") if doc else name
+    lines = [head, f"{cost.params:,} parameters, {macs}"]
     lines.extend(str(condition) for condition in shaped.conditions)
-    lines.append("multiply-adds (macs) of convolutions, linear layers, matrix products and attention, for one sample")
+    lines.append("macs: multiply-adds of convolutions, linear layers, matrix products and attention, one sample")
     return tuple(lines)
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text.lower()))

@@ -4,10 +4,11 @@ from typing import NamedTuple
 
 
 class Cell(NamedTuple):
-    """One coloured part of a box: what is done, and the role of the operator (empty for a block)."""
+    """One coloured part of a box: what is done, the role of the operator (empty for a block), whether it is small."""
 
     text: str
     role: str
+    small: bool = False
 
 
 class Box(NamedTuple):
@@ -47,8 +48,7 @@ class Cluster(NamedTuple):
 class Edge(NamedTuple):
     """A value on its way from one box to another, with its sizes where they changed.
 
-    upward  whether it leads back up, on the right side of a block that contains itself
-    level   whether both boxes stand at one height
+    `upward` says that it leads back up, on the right side of a block that contains itself.
     """
 
     tail: str
@@ -56,7 +56,6 @@ class Edge(NamedTuple):
     label: str
     partial: bool
     upward: bool = False
-    level: bool = False
 
 
 class Drawing(NamedTuple):

@@ -11,21 +11,26 @@ from archc.compiler.ir import Graph, Node
 SMALL = frozenset({"norm", "activation", "regularisation", "shape"})
 
 
+Missing: TypeAlias = tuple[Group, tuple[int, ...]]  # a group, and those of its uses that have something
+
+
 class Slot:
     """One thing to draw: a leaf, or a group as one box.
 
     owner    the group whose uses have it or do not
     fold     the folded rounds it stands for, when it is drawn once for them among other layers
     partial  the group, and which of its uses have it, when not all of them do
+    groups   the simple groups whose layer it is, outermost first
     """
 
-    __slots__ = ("fold", "owner", "part", "partial")
+    __slots__ = ("fold", "groups", "owner", "part", "partial")
 
-    def __init__(self, part: Part, owner: Group, fold: Group | None, partial: tuple[Group, tuple[int, ...]] | None) -> None:
+    def __init__(self, part: Part, owner: Group, partial: Missing | None) -> None:
         self.part = part
         self.owner = owner
-        self.fold = fold
+        self.fold: Group | None = None
         self.partial = partial
+        self.groups: tuple[Group, ...] = ()
 
     def nodes(self) -> Iterator[tuple[int, Trail]]:
         """Yield all nodes that are drawn as this."""
@@ -137,11 +142,11 @@ def _place(
     for part in group.parts:
         partial = _partial(part, group)
         if isinstance(part, Leaf):
-            frame.content.append(Slot(part, group, None, partial))
+            frame.content.append(Slot(part, group, partial))
         elif is_simple(part, graph):
-            _splice(part, frame, None, partial)
+            _splice(part, frame, None, partial, ())
         elif part.template in boxes or levels <= 0 or not part.parts:
-            frame.content.append(Slot(part, group, None, partial))
+            frame.content.append(Slot(part, group, partial))
             if levels > 0 and part.parts:
                 found.append(part)
         elif part.kind == "label" and not whole:
@@ -152,17 +157,22 @@ def _place(
             _place(part, inner, graph, boxes, levels - 1, found, whole)
 
 
-def _splice(group: Group, frame: Frame, fold: Group | None, partial: tuple[Group, tuple[int, ...]] | None) -> None:
+def _splice(
+    group: Group, frame: Frame, fold: Group | None, partial: Missing | None, groups: tuple[Group, ...]
+) -> None:
     """Put the layers of a simple group among those of the group around it."""
     fold = group if group.count != (1, 1) else fold
+    groups = (*groups, group)
     for part in group.parts:
         missing = partial or _partial(part, group)
         if isinstance(part, Group):
-            _splice(part, frame, fold, missing)
+            _splice(part, frame, fold, missing, groups)
         else:
-            frame.content.append(Slot(part, group, fold, missing))
+            slot = Slot(part, group, missing)
+            slot.fold, slot.groups = fold, groups
+            frame.content.append(slot)
 
 
-def _partial(part: Part, owner: Group) -> tuple[Group, tuple[int, ...]] | None:
+def _partial(part: Part, owner: Group) -> Missing | None:
     present = tuple(dict.fromkeys(part.present))
     return (owner, present) if len(present) < len(owner.uses) else None

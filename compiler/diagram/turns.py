@@ -1,38 +1,31 @@
-"""The flow through blocks that contain themselves: down on the left, back up on the right, level by level."""
+"""The flow through blocks that contain themselves: down on the left, back up on the right."""
 
-from archc.compiler.diagram.picture import Cluster, Edge
+from archc.compiler.diagram.picture import Edge
 
 
-def turned(
-    cluster: Cluster, nests: list[tuple[set[str], set[str]]], edges: tuple[Edge, ...]
-) -> tuple[Edge, ...]:
-    """Mark the edges that lead back up, and those between boxes at one height.
+def turned(nests: list[tuple[set[str], set[str]]], edges: tuple[Edge, ...]) -> tuple[Edge, ...]:
+    """Mark the edges that lead back up.
 
-    Each nest is the boxes directly in such a block, and all boxes of the block in it.
+    Each nest is the boxes directly in such a block, and all boxes of the block in it. What comes after the inner block
+    stands beside what comes before it, so the picture of a U-Net is a U.
     """
-    result = {(edge.tail, edge.head): edge for edge in edges}
+    upward: set[tuple[str, str]] = set()
     for direct, inner in nests:
         later = _after(inner, direct, edges)
-        # Where the value from before the inner block comes in again, as with U-Net's skips.
-        joins = {edge.head for edge in edges if edge.head in later and edge.tail in direct - later}
-        level = joins | _after(joins, direct, edges)
-        for edge in edges:
-            if edge.head not in later:
-                continue
-            if edge.tail in inner or edge.tail in later - level:
-                result[edge.tail, edge.head] = edge._replace(upward=True)
-            elif edge.tail in direct:
-                result[edge.tail, edge.head] = edge._replace(level=True)
-    return tuple(result.values())
+        upward |= {(edge.tail, edge.head) for edge in edges if edge.head in later and edge.tail in inner | later}
+    return tuple(edge._replace(upward=(edge.tail, edge.head) in upward) for edge in edges)
 
 
 def _after(start: set[str], within: set[str], edges: tuple[Edge, ...]) -> set[str]:
+    """The boxes of a set that can be reached from others."""
+    onward: dict[str, list[str]] = {}
+    for edge in edges:
+        onward.setdefault(edge.tail, []).append(edge.head)
     found: set[str] = set()
-    grown = True
-    while grown:
-        grown = False
-        for edge in edges:
-            if edge.head in within and edge.head not in found and (edge.tail in start or edge.tail in found):
-                found.add(edge.head)
-                grown = True
+    waiting = sorted(start)
+    while waiting:
+        for head in onward.get(waiting.pop(), ()):
+            if head in within and head not in found:
+                found.add(head)
+                waiting.append(head)
     return found

@@ -2,13 +2,16 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from fractions import Fraction
 
+from archc.compiler.conditions import Condition
 from archc.compiler.cost import Cost
 from archc.compiler.ir import Tensor
-from archc.compiler.sizes import Size, Symbolic
+from archc.compiler.sizes import Size, Symbolic, evaluate, symbols
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")  # in a label: `dropout 0.5`
 _INDEX = re.compile(r"\d+")  # in a path: `layer2.0`
+_POINTS = 64  # as many sizes are tried before a formula without floors is believed
 _AXES = {1: ("C",), 2: ("C", "L"), 3: ("C", "H", "W"), 4: ("C", "D", "H", "W")}
 
 
@@ -107,13 +110,35 @@ def _range(numbers: Iterable[str]) -> str:
     return values[0] if len(values) == 1 else f"{values[0]}–{values[-1]}"
 
 
-def shape(tensor: Tensor) -> str:
-    """Write the sizes of a value with a multiplication sign.
+def shape(tensor: Tensor, conditions: Iterable[object] = ()) -> str:
+    """Write the sizes of a value with a multiplication sign; what the conditions allow to say without floors is.
 
     >>> shape(Tensor((64, 56, 56)))
     '64×56×56'
     """
-    return "×".join(f"({size})" if " " in str(size) else str(size) for size in tensor.shape) or "scalar"
+    texts = [_fraction(size, conditions) if isinstance(size, Symbolic) else str(size) for size in tensor.shape]
+    return "×".join(f"({text})" if " " in text else text for text in texts) or "scalar"
+
+
+def _fraction(size: Symbolic, conditions: Iterable[object]) -> str:
+    """A size of one symbol without floors, where the sizes that the conditions allow leave nothing to round."""
+    names = symbols(size)
+    for condition in conditions:
+        if isinstance(condition, Condition) and names == {condition.symbol} and condition.maximum is None:
+            first = condition.minimum + (condition.remainder - condition.minimum) % condition.multiple
+            points = [first + condition.multiple * i for i in range(_POINTS)]
+            found = [evaluate(size, {condition.symbol: point}) for point in points]
+            slope = Fraction(found[1] - found[0], condition.multiple)
+            offset = found[0] - slope * first
+            if slope > 0 and all(slope * x + offset == y for x, y in zip(points, found, strict=True)):
+                return _linear(condition.symbol, slope, offset)
+    return str(size)
+
+
+def _linear(symbol: str, slope: Fraction, offset: Fraction) -> str:
+    top = symbol if slope.numerator == 1 else f"{slope.numerator}{symbol}"
+    text = top if slope.denominator == 1 else f"{top}/{slope.denominator}"
+    return text if offset == 0 else f"{text} {'+' if offset > 0 else '−'} {abs(offset)}"
 
 
 def relative(outer: Sequence[Tensor], inner: Sequence[Tensor]) -> str:
@@ -187,8 +212,3 @@ def cost(found: Cost) -> str:
     if found.macs != 0 and not isinstance(found.macs, Symbolic):
         words.append(f"{count(found.macs)} macs")
     return ", ".join(words)
-
-
-def shorten(text: str, limit: int = 48) -> str:
-    """Cut a text that would make a box wider than the page."""
-    return text if len(text) <= limit else text[: limit - 1] + "…"

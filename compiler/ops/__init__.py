@@ -5,6 +5,7 @@ from archc.compiler.ops.arithmetic import ARITHMETICS
 from archc.compiler.ops.attention import ATTENTIONS
 from archc.compiler.ops.combine import COMBINATIONS
 from archc.compiler.ops.convolution import CONVOLUTIONS
+from archc.compiler.ops.edge import EDGES
 from archc.compiler.ops.embedding import EMBEDDINGS
 from archc.compiler.ops.entry import Op
 from archc.compiler.ops.linear import LINEARS
@@ -26,6 +27,7 @@ FAMILIES: tuple[tuple[Op, ...], ...] = (
     REGULARISATIONS,
     COMBINATIONS,
     SHAPES,
+    EDGES,
     PARTS,
     REARRANGEMENTS,
     RESAMPLINGS,

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.combine import aligned
 from archc.compiler.ops.entry import Call, Example, Expression, Op, Parameter, Problem
-from archc.compiler.ops.kinds import AXES, AXIS, FLAG, NON_NEGATIVE_NUMBER, NUMBER, Kind, optional
-from archc.compiler.ops.rules import elementwise, floating, position, positions, promoted, same
+from archc.compiler.ops.kinds import AXES, AXIS, FLAG, NON_NEGATIVE_NUMBER, NUMBER, optional
+from archc.compiler.ops.rules import elementwise, floating, plain, position, positions, promoted, same
 
 # ---- one number at a time
 
@@ -160,14 +160,9 @@ WHERE = Op(
 def _reduction(name: str, summary: str, callee: str = "", *, only_one: bool = False, dtype: str = "") -> Op:
     """Return the entry of a summary over axes; `dtype` is that of its result where it is not the input's."""
 
-    def places(call: Call) -> tuple[int, ...]:
-        dims = call.arguments["dim"]
-        assert isinstance(dims, int | list | tuple)
-        return positions(call.x, dims)
-
     def shape(call: Call) -> tuple[Tensor, ...]:
         floating(call, name)
-        removed = places(call)
+        removed = positions(call)
         kept = tuple(
             1 if place in removed else size
             for place, size in enumerate(call.x.shape)
@@ -176,19 +171,17 @@ def _reduction(name: str, summary: str, callee: str = "", *, only_one: bool = Fa
         return (call.x._replace(shape=kept, dtype=dtype or call.x.dtype),)
 
     def function(call: Call) -> Expression:
-        dims = call.arguments["dim"]
-        values: dict[str, object] = {"dim": tuple(dims) if isinstance(dims, list | tuple) else dims}
+        values: dict[str, object] = {"dim": plain(call.arguments["dim"])}
         keep = ""
         if call.flag("keepdim"):
             keep, values["keepdim"] = ", keepdim={keepdim}", True
         return Expression(f"{{0}}.{callee or name}(dim={{dim}}{keep})", values)
 
-    kind: Kind = AXIS if only_one else AXES
     return Op(
         name=name,
         role="arithmetic",
         summary=summary,
-        parameters=(Parameter("dim", kind), Parameter("keepdim", FLAG, False)),
+        parameters=(Parameter("dim", AXIS if only_one else AXES), Parameter("keepdim", FLAG, False)),
         shape=shape,
         function=function,
         label=lambda call: name,

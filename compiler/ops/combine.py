@@ -102,7 +102,7 @@ def _arithmetic(name: str, summary: str, role: str, several: str, number: str, *
     def function(call: Call) -> Expression:
         other = call.arguments["other"]
         if other is not None:
-            return _with_number(number, other)
+            return _with_number(number, other, call.x)
         template = "{0}"
         for index in range(1, len(call.inputs)):
             template = several.format(template, f"{{{index}}}")
@@ -141,10 +141,10 @@ def _no_truth_values(call: Call) -> None:
             )
 
 
-def _with_number(template: str, other: object) -> Expression:
+def _with_number(template: str, other: object, x: Tensor) -> Expression:
     assert isinstance(other, int | float)
     opposite = {"{0} + {other}": "{0} - {other}", "{0} - {other}": "{0} + {other}"}
-    if other < 0 and template in opposite:
+    if other < 0 and template in opposite and x.dtype != "bool":  # truth values can be added to, not subtracted from
         template, other = opposite[template], -other
     return Expression(template, {"other": other}, atomic=template.endswith(")"))
 

@@ -101,7 +101,7 @@ class Example(NamedTuple):
         )
 
 
-class Problem(Exception):  # noqa: N818 - it is a finding about the text, told to a person
+class Problem(Exception):
     """A use of an operator that cannot be, as its rule found it; `infer` adds the place.
 
     `argument` names the argument to point at, `input` the number of the input; with neither, the operator's name is
@@ -184,6 +184,20 @@ class Call:
                 argument=name,
                 help=f"give one number for all axes, or {rank} of them",
             )
+        return tuple(value)
+
+    def integers(self, name: str) -> tuple[int, ...]:
+        """Return an argument that is one integer or several, always as several."""
+        value = self.arguments[name]
+        if isinstance(value, int):
+            return (value,)
+        assert isinstance(value, list | tuple), name
+        return tuple(value)
+
+    def sizes(self, name: str) -> tuple[Size, ...]:
+        """Return an argument that is a list of sizes."""
+        value = self.arguments[name]
+        assert isinstance(value, list | tuple), name
         return tuple(value)
 
     # ---- inputs

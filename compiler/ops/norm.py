@@ -186,9 +186,7 @@ GROUP_NORM = Op(
 def _normalized(call: Call, name: str) -> tuple[int, ...]:
     """The places of the normalised axes: one axis, or all from one on."""
     floating(call, name)
-    dims = call.arguments["dim"]
-    assert isinstance(dims, int | list | tuple)
-    places = tuple(sorted(positions(call.x, dims)))
+    places = tuple(sorted(positions(call)))
     last = len(call.x.shape)
     if len(places) > 1 and places != tuple(range(last - len(places), last)):
         raise Problem(

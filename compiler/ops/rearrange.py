@@ -9,7 +9,7 @@ from archc.compiler.ops.kinds import TEXT
 from archc.compiler.ops.rules import elements
 from archc.compiler.sizes import Size
 
-TOKEN = re.compile(r"\s*([()]|[A-Za-z_][A-Za-z0-9_]*(?:=\d{1,15})?|1(?![A-Za-z0-9_=]))\s*")
+TOKEN = r"\s*([()]|[A-Za-z_][A-Za-z0-9_]*(?:=\d{1,15})?|1(?![A-Za-z0-9_=]))\s*"
 HELP = '`rearrange("c h w -> (h w) c")`; a size that the input does not tell is written once: "(p=4 q) c -> p q c"'
 
 
@@ -50,23 +50,24 @@ def _side(text: str, sizes: dict[str, int]) -> tuple[tuple[str, ...], ...]:
     group: list[str] | None = None
     at = 0
     text = text.strip()
+    token = re.compile(TOKEN)
     while at < len(text):
-        found = TOKEN.match(text, at)
+        found = token.match(text, at)
         if found is None:
             raise _bad(f"has `{text[at : at + 10]}` where a name is expected")
         at = found.end()
-        token = found[1]
-        if token == "(":
+        word = found[1]
+        if word == "(":
             if group is not None:
                 raise _bad("has brackets in brackets")
             group = []
-        elif token == ")":
+        elif word == ")":
             if group is None:
                 raise _bad("closes a bracket that is not open")
             groups.append(tuple(group))
             group = None
         else:
-            name, _, size = token.partition("=")
+            name, _, size = word.partition("=")
             if size:
                 sizes[name] = int(size)
             if name == "1":

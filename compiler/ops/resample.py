@@ -107,8 +107,8 @@ def _interpolated(name: str) -> Callable[[Call], tuple[Tensor, ...]]:
 
 
 def _interpolate_construct(call: Call) -> Construct:
-    names = [("size", None), ("scale_factor", None), ("mode", "nearest"), ("align_corners", None)]
-    names += [("recompute_scale_factor", None)]
+    names: list[tuple[str, object]] = [("size", None), ("scale_factor", None), ("mode", "nearest")]
+    names += [("align_corners", None), ("recompute_scale_factor", None)]
     if "antialias" in call.arguments:
         names.append(("antialias", False))
     return construct("nn.Upsample", keywords=[(name, call.arguments[name], default) for name, default in names])

@@ -58,9 +58,9 @@ def position(tensor: Tensor, dim: int, *, argument: str = "dim", extra: int = 0)
     return dim - tensor.batched
 
 
-def positions(tensor: Tensor, dims: int | Sequence[int], *, argument: str = "dim") -> tuple[int, ...]:
-    """Return the places in `tensor.shape` of one axis or of several different ones, in the order given."""
-    found = tuple(position(tensor, dim, argument=argument) for dim in ((dims,) if isinstance(dims, int) else dims))
+def positions(call: Call, argument: str = "dim") -> tuple[int, ...]:
+    """Return the places in the first input's shape of one axis or of several different ones, in the order given."""
+    found = tuple(position(call.x, dim, argument=argument) for dim in call.integers(argument))
     if len(set(found)) < len(found):
         raise Problem("E0205", "an axis is given twice", "twice the same axis", argument=argument)
     return found
@@ -196,7 +196,7 @@ def divided(call: Call, size: Size, argument: str, what: str, *, input: int | No
 
 def elements(sizes: Iterable[Size]) -> Size:
     """Return the product of sizes."""
-    return prod(sizes)  # type: ignore[call-overload, no-any-return]
+    return prod(sizes)
 
 
 def ceiling(size: Size, divisor: int) -> Size:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Example, Expression, Op, Parameter, Problem
 from archc.compiler.ops.kinds import AXES, AXIS, AXIS_LIST, SHAPE
-from archc.compiler.ops.rules import axis, construct, elements, position, positions, rank, times
+from archc.compiler.ops.rules import axis, construct, elements, plain, position, positions, rank, times
 from archc.compiler.sizes import Size
 
 # ---- flatten and unflatten
@@ -53,13 +53,14 @@ FLATTEN = Op(
 )
 
 
-def completed(call: Call, shape: Sequence[object], total: Size, argument: str) -> tuple[Size, ...]:
-    """Return sizes with the one that was left open (-1) filled in.
+def completed(call: Call, argument: str, total: Size) -> tuple[Size, ...]:
+    """Return the sizes of an argument with the one that was left open (-1) filled in.
 
     Raises:
         Problem: they do not hold as many numbers as there are.
     """
-    sizes: list[Size] = list(shape)  # type: ignore[misc]
+    shape = call.sizes(argument)
+    sizes = list(shape)
     known = elements(size for size in sizes if size != -1)
     if -1 in sizes:
         fits = call.divides(total, known) if isinstance(known, int) else False
@@ -92,9 +93,7 @@ def _placeholders(sizes: Sequence[Size]) -> tuple[str, Mapping[str, object]]:
 
 def _unflattened(call: Call) -> tuple[int, tuple[Size, ...]]:
     place = position(call.x, call.integer("dim"))
-    shape = call.arguments["unflattened_size"]
-    assert isinstance(shape, list | tuple)
-    return place, completed(call, shape, call.x.shape[place], "unflattened_size")
+    return place, completed(call, "unflattened_size", call.x.shape[place])
 
 
 def unflatten_shape(call: Call) -> tuple[Tensor, ...]:
@@ -121,9 +120,7 @@ UNFLATTEN = Op(
 
 
 def _reshaped(call: Call) -> tuple[Size, ...]:
-    shape = call.arguments["shape"]
-    assert isinstance(shape, list | tuple)
-    return completed(call, shape, elements(call.x.shape), "shape")
+    return completed(call, "shape", elements(call.x.shape))
 
 
 def reshape_function(call: Call) -> Expression:
@@ -156,8 +153,7 @@ RESHAPE = Op(
 
 
 def permute_shape(call: Call) -> tuple[Tensor, ...]:
-    dims = call.arguments["dims"]
-    assert isinstance(dims, list | tuple)
+    dims = call.integers("dims")
     axes = rank(call.x)
     wanted = [dim % axes if -axes <= dim < axes else dim for dim in dims]
     if sorted(wanted) != list(range(axes)):
@@ -181,9 +177,7 @@ def permute_shape(call: Call) -> tuple[Tensor, ...]:
 
 
 def permute_function(call: Call) -> Expression:
-    dims = call.arguments["dims"]
-    assert isinstance(dims, list | tuple)
-    text, values = _placeholders(dims)
+    text, values = _placeholders(call.integers("dims"))
     return Expression(f"{{0}}.permute({text})", values)
 
 
@@ -253,9 +247,7 @@ UNSQUEEZE = Op(
 
 
 def squeeze_shape(call: Call) -> tuple[Tensor, ...]:
-    dims = call.arguments["dim"]
-    assert isinstance(dims, int | list | tuple)
-    places = positions(call.x, dims)
+    places = positions(call)
     for place in places:
         if not call.equal(call.x.shape[place], 1):
             raise Problem(
@@ -267,18 +259,13 @@ def squeeze_shape(call: Call) -> tuple[Tensor, ...]:
     return (call.x._replace(shape=tuple(size for i, size in enumerate(call.x.shape) if i not in places)),)
 
 
-def squeeze_function(call: Call) -> Expression:
-    dims = call.arguments["dim"]
-    return Expression("{0}.squeeze({dim})", {"dim": dims if isinstance(dims, int) else tuple(dims)})  # type: ignore[arg-type]
-
-
 SQUEEZE = Op(
     name="squeeze",
     role="shape",
     summary="Removes axes of size 1.",
     parameters=(Parameter("dim", AXES),),
     shape=squeeze_shape,
-    function=squeeze_function,
+    function=lambda call: Expression("{0}.squeeze({dim})", {"dim": plain(call.arguments["dim"])}),
     label=lambda call: "squeeze",
     examples=(
         Example("squeeze(1)", ((1, 9),)),

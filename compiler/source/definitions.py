@@ -1,13 +1,13 @@
 """What a class constructs, as data: calls whose arguments are values, or one value for each instance of the class."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias, Union
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeGuard
 
 from archc.compiler.ops.entry import REQUIRED, Construct, Op
 
 if TYPE_CHECKING:
     from archc.compiler.source.classes import Class
-    from archc.compiler.source.scopes import Scope
 
 
 class Vector(NamedTuple):
@@ -51,9 +51,9 @@ class Chain(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Several modules alike: `*[... for i in range(count)]` within a chain, or the rounds of a loop."""
+    """Several modules alike: `*[... for i in range(rounds)]` within a chain, or the rounds of a loop."""
 
-    count: object
+    rounds: object
     item: "Definition"
 
 
@@ -63,7 +63,7 @@ class Inner(NamedTuple):
     scope: object
 
 
-Definition: TypeAlias = Union[Made, Chain, Run, Inner]
+Definition: TypeAlias = Made | Chain | Run | Inner
 
 
 def equal(a: object, b: object) -> bool:
@@ -98,7 +98,7 @@ def skeleton(definition: Definition) -> object:
             if isinstance(callee, str):
                 fixed = tuple(a.name for a in arguments if a.name not in optional)
                 return (callee, fixed)
-            return (callee.number, tuple(skeleton(a.value) for a in arguments if _is_definition(a.value)))
+            return (callee.number, tuple(skeleton(a.value) for a in arguments if is_definition(a.value)))
         case Chain(items):
             return ("chain", *map(skeleton, items))
         case Run(_, item):
@@ -115,7 +115,8 @@ def _progressions(definition: Definition) -> tuple[object, ...]:
     return ()
 
 
-def _is_definition(value: object) -> bool:
+def is_definition(value: object) -> TypeGuard[Definition]:
+    """Say whether an argument is a module of its own."""
     return isinstance(value, Made | Chain | Run | Inner)
 
 
@@ -129,7 +130,7 @@ def merged(definitions: Sequence[Definition]) -> Definition:
             return Chain(tuple(merged([d.items[i] for d in definitions]) for i in range(len(items))))  # type: ignore[union-attr]
         case Run():
             return Run(
-                Vector(tuple(d.count for d in definitions)),  # type: ignore[union-attr]
+                Vector(tuple(d.rounds for d in definitions)),  # type: ignore[union-attr]
                 merged([d.item for d in definitions]),  # type: ignore[union-attr]
             )
         case Inner():
@@ -137,7 +138,9 @@ def merged(definitions: Sequence[Definition]) -> Definition:
 
 
 def _merged_arguments(rows: Sequence[tuple[Argument, ...]]) -> list[Argument]:
-    named = [{argument.name or position: argument for position, argument in enumerate(row)} for row in rows]
+    named: list[dict[str | int, Argument]] = [
+        {argument.name or position: argument for position, argument in enumerate(row)} for row in rows
+    ]
     keys = list(named[0])
     for row in named[1:]:
         if list(row) != keys:
@@ -146,8 +149,9 @@ def _merged_arguments(rows: Sequence[tuple[Argument, ...]]) -> list[Argument]:
     for key in keys:
         present = next(row[key] for row in named if key in row)
         values = [row[key].value if key in row else present.default for row in named]
-        if _is_definition(values[0]):
-            value: object = merged(values)  # type: ignore[arg-type]
+        value: object
+        if all(map(is_definition, values)):
+            value = merged([one for one in values if is_definition(one)])
         elif any(isinstance(value, Progression) for value in values):
             pairs = [value if isinstance(value, Progression) else Progression(value, 0) for value in values]
             value = Progression(Vector(tuple(p.base for p in pairs)), Vector(tuple(p.step for p in pairs)))
@@ -157,9 +161,9 @@ def _merged_arguments(rows: Sequence[tuple[Argument, ...]]) -> list[Argument]:
     return result
 
 
-def _interleaved(a: list[object], b: list[object]) -> list[object]:  # type: ignore[misc]
+def _interleaved(a: list[str | int], b: list[str | int]) -> list[str | int]:  # type: ignore[misc]
     """Return all of two lists, in an order that both agree with."""
-    result: list[object] = []
+    result: list[str | int] = []
     rest = list(b)
     for key in a:
         if key in rest:
@@ -177,13 +181,13 @@ def mapped(definition: Definition, change: Callable[[object], object]) -> Defini
             changed = []
             for argument in arguments:
                 value = argument.value
-                new = mapped(value, change) if _is_definition(value) else change(value)  # type: ignore[arg-type]
+                new = mapped(value, change) if is_definition(value) else change(value)
                 changed.append(argument._replace(value=new))
             return Made(callee, tuple(changed), optional)
         case Chain(items):
             return Chain(tuple(mapped(item, change) for item in items))
-        case Run(count, item):
-            return Run(change(count), mapped(item, change))
+        case Run(rounds, item):
+            return Run(change(rounds), mapped(item, change))
         case Inner():
             return definition
 
@@ -199,14 +203,19 @@ def regular(definitions: Sequence[Definition]) -> Definition | None:
 
     def change(value: object) -> object:
         if isinstance(value, Progression):
-            if isinstance(value.base, Vector) and isinstance(value.step, Vector) and value.base.same and value.step.same:
+            if (
+                isinstance(value.base, Vector)
+                and isinstance(value.step, Vector)
+                and value.base.same
+                and value.step.same
+            ):
                 return Progression(value.base.values[0], value.step.values[0])
             raise Irregular
         assert isinstance(value, Vector)
         if value.same:
             return value.values[0]
         numbers = [number for number in value.values if type(number) is int]
-        steps = {b - a for a, b in zip(numbers, numbers[1:], strict=False)}
+        steps = {b - a for a, b in pairwise(numbers)}
         if len(numbers) < len(value.values) or len(steps) > 1:
             raise Irregular
         return Progression(numbers[0], steps.pop())

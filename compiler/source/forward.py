@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeAlias
 
 from archc.compiler.ir import Graph, Region, ShapedGraph
 from archc.compiler.ops.entry import Call, Expression, Statements
+from archc.compiler.source.flows import flows_of
 from archc.compiler.source.layout import WIDTH
 from archc.compiler.source.names import variable
 from archc.compiler.source.scopes import Scope, Step
@@ -62,37 +63,16 @@ def join(parts: Iterable["str | Hole"]) -> Parts:
     return tuple(result)
 
 
-def bindings(graph: Graph) -> dict[str, list[Span]]:
-    """Return for each name that `as` binds the stages whose result gets it."""
-    definitions = {id(r.definition): r.definition for r in graph.root.walk() if r.definition is not None}
-    found: dict[str, list[Span]] = {}
-    waiting: list[ast.Body | None] = [definition.body for definition in definitions.values()]
-    while waiting:
-        body = waiting.pop()
-        for statement in body.statements if body is not None else ():
-            if not isinstance(statement, ast.Pipeline):
-                continue
-            if statement.binding is not None:
-                for name in _bound_names(statement.binding):
-                    found.setdefault(name, []).append(statement.stages[-1].span)
-            for stage in statement.stages:
-                match stage.action:
-                    case ast.Use(branches=inner):
-                        waiting.append(inner)
-                    case ast.If(then=then, otherwise=otherwise):
-                        waiting += [then, otherwise]
-                    case ast.Group(body=inner) | ast.For(body=inner) | ast.Repeat(body=inner):
-                        waiting.append(inner)
-    return found
-
-
-def _bound_names(pattern: ast.Pattern) -> list[str]:
-    if isinstance(pattern, ast.Name):
-        return [pattern.text]
-    return [name for item in pattern.items for name in _bound_names(item)]
-
-
-def forward(scope: Scope, shaped: ShapedGraph, bound: Mapping[str, list[Span]], access: Mapping[str, str], parameters: tuple[str, ...], *, taken: Iterable[str] = (), result: str = "") -> Forward:
+def forward(
+    scope: Scope,
+    shaped: ShapedGraph,
+    bound: Mapping[str, list[Span]],
+    access: Mapping[str, str],
+    parameters: tuple[str, ...],
+    *,
+    taken: Iterable[str] = (),
+    result: str = "",
+) -> Forward:
     """Write the body of a scope's `forward`.
 
     Args:
@@ -128,7 +108,16 @@ def _declared_inputs(region: Region) -> dict[int, str]:
 
 
 class _Body:
-    def __init__(self, scope: Scope, shaped: ShapedGraph, bound: Mapping[str, list[Span]], access: Mapping[str, str], parameters: tuple[str, ...], taken: Iterable[str], result: str) -> None:
+    def __init__(
+        self,
+        scope: Scope,
+        shaped: ShapedGraph,
+        bound: Mapping[str, list[Span]],
+        access: Mapping[str, str],
+        parameters: tuple[str, ...],
+        taken: Iterable[str],
+        result: str,
+    ) -> None:
         self.scope = scope
         self.shaped = shaped
         self.bound = bound
@@ -149,7 +138,7 @@ class _Body:
         for value in scope.outputs:
             self.last[value] = len(self.steps)
             self.uses[value] = self.uses.get(value, 0) + 1
-        self.flows, self.inlined = _flows(scope.region, self.steps)
+        self.flows, self.inlined = flows_of(scope.region, self.steps)
         self.statements: list[Statement] = []
 
     def write(self) -> Forward:
@@ -170,7 +159,12 @@ class _Body:
         if len(step.outputs) == 1 and self._is_inlined(index, step, code):
             self.pending[step.outputs[0]] = code
             return
-        if index == len(self.steps) - 1 and not step.training and tuple(step.outputs) == self.scope.outputs and not self.result:
+        if (
+            index == len(self.steps) - 1
+            and not step.training
+            and tuple(step.outputs) == self.scope.outputs
+            and not self.result
+        ):
             self.statements.append(Statement(join(["return ", *code.parts]), origin))
             self.names.update(dict.fromkeys(step.outputs, ""))
             return
@@ -259,7 +253,9 @@ class _Body:
             return self._lines(index, step, call, module)
         return Code(join(self._filled(call.template, step, call.values, module)), call.atomic)
 
-    def _filled(self, template: str, step: Step, values: Mapping[str, object], module: str, outputs: Mapping[str, str] = {}) -> list[str | Hole]:
+    def _filled(
+        self, template: str, step: Step, values: Mapping[str, object], module: str, outputs: Mapping[str, str] = {}
+    ) -> list[str | Hole]:
         parts: list[str | Hole] = []
         is_call = re.match(r"[\w.]+\(", template) is not None
         for text, name, _, _ in Formatter().parse(template):
@@ -288,7 +284,9 @@ class _Body:
     def _lines(self, index: int, step: Step, call: Statements, module: str) -> list[Parts]:
         # The inputs are read before the outputs get their names.
         before = dict(self.names)
-        targets = {f"y{i}": self._target(index, value) if value in self.last else "_" for i, value in enumerate(step.outputs)}
+        targets = {
+            f"y{i}": self._target(index, value) if value in self.last else "_" for i, value in enumerate(step.outputs)
+        }
         after = self.names
         self.names = before | {v: n for v, n in after.items() if v in step.inputs}
         lines = [join(self._filled(line, step, getattr(call, "values", {}), module, targets)) for line in call.lines]
@@ -322,7 +320,9 @@ def call_of(step: Step, shaped: ShapedGraph) -> Call:
     """Return the use of an operator as its rules see it."""
     assert step.node is not None
     types = shaped.types
-    return Call(step.node.arguments, tuple(types[v] for v in step.node.inputs), tuple(types[v] for v in step.node.outputs))
+    return Call(
+        step.node.arguments, tuple(types[v] for v in step.node.inputs), tuple(types[v] for v in step.node.outputs)
+    )
 
 
 def is_light(step: Step, shaped: ShapedGraph) -> bool:
@@ -345,39 +345,3 @@ def _listed(inputs: list[Parts]) -> Parts:
 
 def _length(code: Code) -> int:
     return sum(len(part) if isinstance(part, str) else 4 for part in code.parts)
-
-
-def _flows(region: Region, steps: list[Step]) -> tuple[dict[int, str], set[int]]:
-    """Return the variable each step's result goes to, and the steps whose result is written where it is used.
-
-    A merge with one long branch keeps that branch in `x`: a residual block reads `identity = x`, the layers, and the
-    sum. With several long branches, each has a variable of its own.
-    """
-    flows: dict[int, str] = {}
-    inlined: set[int] = set()
-    waiting: list[tuple[Region, str]] = [(region, "x")]
-    starts = {step.start: index for index, step in enumerate(steps)}
-    while waiting:
-        current, flow = waiting.pop()
-        branches = [child for child in current.children if child.kind == "branch"] if current.kind == "merge" else []
-        if not branches:
-            waiting.extend((child, flow) for child in current.children if child.path is None or child is region)
-            continue
-        inside = [[starts[i] for i in range(b.start, b.end) if i in starts] for b in branches]
-        long = [steps_inside for steps_inside in inside if len(steps_inside) > 1]
-        short = [steps_inside for steps_inside in inside if len(steps_inside) == 1]
-        for number, (branch, indices) in enumerate(zip(branches, inside, strict=True)):
-            if len(indices) > 1 and len(long) == 1:
-                name = flow
-            elif len(long) == 1 and len(short) == 1:
-                name = "identity"
-            else:
-                label = steps[indices[0]].key if len(indices) == 1 else ""
-                own = f"branch{number + 1}" if flow == "x" else f"{flow}_{number + 1}"
-                name = variable(label) if re.fullmatch(r"[a-z][a-z0-9_]*", label, re.ASCII) else own
-            for index in indices:
-                flows[index] = name
-            if not long and len(short) <= 2:
-                inlined.update(indices)
-            waiting.append((branch, name))
-    return flows, inlined

@@ -52,8 +52,7 @@ def broken(statement: str, depth: int) -> list[str]:
 
     >>> broken("self.conv = nn.Conv2d(3, 64, kernel_size=3)", 2)
     ['        self.conv = nn.Conv2d(3, 64, kernel_size=3)']
-    >>> for line in broken("self.convolution = nn.Conv2d(3, 64, kernel_size=3, padding=1, bias=False)", 3):
-    ...     print(line)
+    >>> print("\\n".join(broken("self.convolution = nn.Conv2d(3, 64, kernel_size=3, padding=1, bias=False)", 3)))
                 self.convolution = nn.Conv2d(
                     3, 64, kernel_size=3, padding=1, bias=False
                 )
@@ -69,8 +68,8 @@ def broken(statement: str, depth: int) -> list[str]:
     value = tree.value if isinstance(tree, ast.Assign | ast.AnnAssign | ast.Return | ast.Expr) else None
     if value is None:
         return [line]
-    prefix = statement[: value.col_offset] if not statement[value.col_offset - 1 : value.col_offset] == "(" else None
-    if prefix is None:
+    prefix = statement[: value.col_offset]
+    if prefix.endswith("("):
         return [line]
     text = statement[value.col_offset :]
     if isinstance(value, ast.BinOp):

@@ -9,25 +9,26 @@ from typing import TypeGuard
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 # What `dir(nn.Module())` holds beside the names that begin with two underscores; a test compares it with torch.
-MODULE_ATTRIBUTES = frozenset(
-    """
-    T_destination _apply _backward_hooks _backward_pre_hooks _buffers _call_impl _compiled_call_impl
-    _forward_hooks _forward_hooks_always_called _forward_hooks_with_kwargs _forward_pre_hooks
-    _forward_pre_hooks_with_kwargs _get_backward_hooks _get_backward_pre_hooks _get_name
-    _is_full_backward_hook _load_from_state_dict _load_state_dict_post_hooks _load_state_dict_pre_hooks
-    _maybe_warn_non_full_backward_hook _modules _named_members _non_persistent_buffers_set _parameters
-    _register_load_state_dict_pre_hook _register_state_dict_hook _replicate_for_data_parallel
-    _save_to_state_dict _slow_forward _state_dict_hooks _state_dict_pre_hooks _version _wrapped_call_impl
-    add_module apply bfloat16 buffers call_super_init children compile cpu cuda double dump_patches eval
-    extra_repr float forward get_buffer get_extra_state get_parameter get_submodule half ipu
-    load_state_dict modules mtia named_buffers named_children named_modules named_parameters parameters
-    register_backward_hook register_buffer register_forward_hook register_forward_pre_hook
-    register_full_backward_hook register_full_backward_pre_hook register_load_state_dict_post_hook
-    register_load_state_dict_pre_hook register_module register_parameter register_state_dict_post_hook
-    register_state_dict_pre_hook requires_grad_ set_extra_state set_submodule share_memory state_dict to
-    to_empty train training type xpu zero_grad
-    """.split()
-)
+_MODULE_ATTRIBUTES = """
+T_destination _apply _backward_hooks _backward_pre_hooks _buffers _call_impl _compiled_call_impl _forward_hooks
+_forward_hooks_always_called _forward_hooks_with_kwargs _forward_pre_hooks _forward_pre_hooks_with_kwargs
+_get_backward_hooks _get_backward_pre_hooks _get_name _is_full_backward_hook _load_from_state_dict
+_load_state_dict_post_hooks _load_state_dict_pre_hooks _maybe_warn_non_full_backward_hook _modules
+_named_members _non_persistent_buffers_set _parameters _register_load_state_dict_pre_hook
+_register_state_dict_hook _replicate_for_data_parallel _save_to_state_dict _slow_forward _state_dict_hooks
+_state_dict_pre_hooks _version _wrapped_call_impl add_module apply bfloat16 buffers call_super_init children
+compile cpu cuda double dump_patches eval extra_repr float forward get_buffer get_extra_state get_parameter
+get_submodule half ipu load_state_dict modules mtia named_buffers named_children named_modules named_parameters
+parameters register_backward_hook register_buffer register_forward_hook register_forward_pre_hook
+register_full_backward_hook register_full_backward_pre_hook register_load_state_dict_post_hook
+register_load_state_dict_pre_hook register_module register_parameter register_state_dict_post_hook
+register_state_dict_pre_hook requires_grad_ set_extra_state set_submodule share_memory state_dict to to_empty
+train training type xpu zero_grad
+"""
+MODULE_ATTRIBUTES = frozenset(_MODULE_ATTRIBUTES.split())
+
+# A module cannot have this name: `nn.Module.train` assigns to `self.training`, which torch then refuses.
+IMPOSSIBLE_KEYS = frozenset({"training"})
 
 _RESERVED = frozenset({*dir(builtins), *keyword.kwlist, *keyword.softkwlist, "nn", "torch", "torchvision", "F", "self"})
 _IMPORTED = frozenset({"Tensor", "NamedTuple"})
@@ -36,7 +37,7 @@ _IMPORTED = frozenset({"Tensor", "NamedTuple"})
 def is_identifier(text: str) -> bool:
     """Say whether a text can stand in Python as a name: ASCII only, since Python folds look-alikes.
 
-    >>> is_identifier("conv1"), is_identifier("class"), is_identifier("block0-1"), is_identifier("ｆ")
+    >>> is_identifier("conv1"), is_identifier("class"), is_identifier("block0-1"), is_identifier("conv\u0661")
     (True, False, False, False)
     """
     return _IDENTIFIER.fullmatch(text) is not None and not keyword.iskeyword(text)
@@ -147,4 +148,3 @@ def _string(text: str) -> str:
     if body.count('"') > body.count("'"):
         return "'" + body.replace("'", "\\'") + "'"
     return '"' + body.replace('"', '\\"') + '"'
-

@@ -4,7 +4,17 @@ from collections.abc import Iterable, Sequence
 
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import REQUIRED
-from archc.compiler.source.definitions import Chain, Definition, Inner, Made, Progression, Run, Vector, equal
+from archc.compiler.source.definitions import (
+    Chain,
+    Definition,
+    Inner,
+    Made,
+    Progression,
+    Run,
+    Vector,
+    equal,
+    is_definition,
+)
 from archc.compiler.source.forward import Forward, Hole
 from archc.compiler.source.names import is_attribute, is_literal, literal, variable
 from archc.compiler.source.scopes import Scope
@@ -62,15 +72,15 @@ class Parameters:
         match definition:
             case Made(_, arguments):
                 for argument in arguments:
-                    if isinstance(argument.value, Made | Chain | Run | Inner):
+                    if is_definition(argument.value):
                         self.visit(argument.value)
                     elif not is_default(argument.value, argument.default):
                         self.text(argument.value, argument.hint)
             case Chain(items):
                 for item in items:
                     self.visit(item)
-            case Run(count, item):
-                self.text(count, "depth")
+            case Run(rounds, item):
+                self.text(rounds, "depth")
                 self.visit(item)
             case Inner(scope):
                 assert isinstance(scope, tuple)

@@ -15,8 +15,18 @@ class Step:
 
     __slots__ = ("inputs", "key", "live", "node", "outputs", "place", "scope", "span", "start", "training")
 
-    def __init__(self, start: int, key: str, place: int, inputs: tuple[int, ...], outputs: tuple[int, ...], *, span: Span,
-                 node: Node | None = None, scope: "Scope | None" = None, live: bool, training: bool) -> None:
+    def __init__(
+        self,
+        start: int,
+        key: str,
+        place: int,
+        inputs: tuple[int, ...],
+        outputs: tuple[int, ...],
+        *,
+        span: Span,
+        node: Node | None = None,
+        scope: "Scope | None" = None,
+    ) -> None:
         self.start = start
         self.key = key
         self.place = place
@@ -25,8 +35,8 @@ class Step:
         self.span = span
         self.node = node
         self.scope = scope
-        self.live = live
-        self.training = training
+        self.live = True
+        self.training = False
 
 
 class Scope:
@@ -116,13 +126,14 @@ class _Builder:
     def _add_node(self, scope: Scope, index: int) -> None:
         node = self.graph.nodes[index]
         key = _below(node.path, scope.path) if node.path else ""
-        scope.steps.append(
-            Step(index, key, node.place, node.inputs, node.outputs, span=node.span, node=node, **self._flags(node.outputs))
-        )
+        step = Step(index, key, node.place, node.inputs, node.outputs, span=node.span, node=node)
+        scope.steps.append(self._judged(step))
 
-    def _flags(self, outputs: tuple[int, ...]) -> dict[str, bool]:
-        live = not self.needed.isdisjoint(outputs)
-        return {"live": live, "training": live and self.always.isdisjoint(outputs)}
+    def _judged(self, step: Step) -> Step:
+        """Say of a step which outputs of the network need it."""
+        step.live = not self.needed.isdisjoint(step.outputs)
+        step.training = step.live and self.always.isdisjoint(step.outputs)
+        return step
 
     def _close(self, scope: Scope) -> None:
         region = scope.region
@@ -147,10 +158,8 @@ class _Builder:
         region = scope.region
         key = _below(scope.path, parent.path)
         first = self.by_path[scope.path]
-        parent.steps.append(
-            Step(region.start, key, region.place, scope.inputs, scope.outputs, span=region.span, scope=first,
-                 **self._flags(scope.outputs))
-        )
+        step = Step(region.start, key, region.place, scope.inputs, scope.outputs, span=region.span, scope=first)
+        parent.steps.append(self._judged(step))
 
 
 def _below(path: str, scope: str) -> str:

@@ -1,15 +1,16 @@
 """The text of the module: docstring, imports, one class after the other."""
 
 import re
+from collections.abc import Mapping
 from pathlib import PurePath
 from typing import NamedTuple
 
 from archc.compiler.conditions import Condition
 from archc.compiler.ir import ShapedGraph
 from archc.compiler.sizes import symbol, symbols
-from archc.compiler.source.classes import Class, Counted, classes
-from archc.compiler.source.definitions import Chain, Definition, Inner, Made, Run, Vector
-from archc.compiler.source.forward import Statement
+from archc.compiler.source.classes import Class, Counted
+from archc.compiler.source.classify import classes
+from archc.compiler.source.definitions import Chain, Definition, Inner, Made, Run, is_definition
 from archc.compiler.source.keys import assignment
 from archc.compiler.source.layout import Lines
 from archc.compiler.source.names import docstring, escaped, literal, variable
@@ -18,11 +19,18 @@ from archc.dsl.source import Span
 
 
 class Written(NamedTuple):
-    """The text of a Python module: `lines[i]` is where line `i + 1` comes from, `main` the class of the network."""
+    """The text of a Python module, and where it comes from.
+
+    text   the module
+    lines  `lines[i]` is the place in the `.arch` text that line `i + 1` comes from, if there is one
+    main   the name of the network's class
+    paths  the place of every operator that is a module, by its name in the network
+    """
 
     text: str
     lines: tuple[Span | None, ...]
     main: str
+    paths: Mapping[str, Span]
 
 
 def write(shaped: ShapedGraph) -> Written:
@@ -50,7 +58,10 @@ class _Writer:
         text = body.text()
         lines = Lines()
         self._head(lines, text)
-        return Written(lines.text() + text, lines.origins() + body.origins(), self.main.name)
+        return Written(lines.text() + text, lines.origins() + body.origins(), self.main.name, self._paths())
+
+    def _paths(self) -> dict[str, Span]:
+        return {node.path: node.span for node in reversed(self.shaped.graph.nodes) if node.path}
 
     def _head(self, lines: Lines, body: str) -> None:
         graph = self.shaped.graph
@@ -125,7 +136,7 @@ class _Writer:
                 assert isinstance(definition, Run)
                 number = "i" if key.start == 0 else f"i + {key.start}"
                 label = escaped(key.prefix).replace('"', '\\"').replace("{", "{{").replace("}", "}}")
-                count = one.parameters.text(definition.count, "depth")
+                count = one.parameters.text(definition.rounds, "depth")
                 lines.raw(f"for i in range({count}):", depth=2, origin=origin)
                 text = self._text(definition.item, one.parameters)
                 lines.add(f'self.add_module(f"{label}{{{number}}}", {text})', depth=3, origin=one.plan.origins[0])
@@ -145,7 +156,7 @@ class _Writer:
                 for argument in arguments:
                     if is_default(argument.value, argument.default):
                         continue
-                    if isinstance(argument.value, Made | Chain | Run | Inner):
+                    if is_definition(argument.value):
                         text = self._text(argument.value, parameters)
                     else:
                         text = parameters.text(argument.value, argument.hint)
@@ -165,7 +176,7 @@ class _Writer:
                 listed.append(self._text(item, parameters))
                 continue
             text = self._text(item.item, parameters)
-            count = parameters.text(item.count, "depth")
+            count = parameters.text(item.rounds, "depth")
             if count == "2" and not re.search(r"\bi\b", text):
                 listed += [text, text]
                 continue

@@ -40,7 +40,7 @@ def _value(node: ast.expr) -> object:
         case ast.List() | ast.Tuple():
             return [_value(item) for item in node.elts]
         case _:
-            return ast.literal_eval(node)  # type: ignore[no-any-return]
+            return ast.literal_eval(node)
 
 
 def filled(op: Op, values: Mapping[str, object]) -> dict[str, object]:
@@ -118,7 +118,7 @@ def _run(
         result = eval(expression_text(text, [f"x{i}" for i in range(len(inputs))]), names)
     found = result if isinstance(result, tuple | list) else (result,)
     assert all(isinstance(y, torch.Tensor) for y in found)
-    return tuple(found)  # type: ignore[arg-type]
+    return tuple(found)
 
 
 def construct_text(construct: Construct) -> str:

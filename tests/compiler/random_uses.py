@@ -1,55 +1,15 @@
-"""Random uses of operators, compared with torch on the CPU with tiny sizes: acceptance, sizes and kinds of numbers."""
+"""Random uses of operators: arguments that the kinds of the parameters accept, inputs that fit more or less."""
 
 import re
-import warnings
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any, NamedTuple
 
-import torch
-import torch.nn.functional as F
-
 from archc.compiler.ir import Tensor
-from archc.compiler.ops import OPS
-from archc.compiler.ops.entry import REQUIRED, Call, Op, Parameter, Problem, no_macs
-from tests.compiler.operators import BATCH, Text, build, inferred, shape_without_batch, tensor, texts
+from archc.compiler.ops.entry import REQUIRED, Op, Parameter
 
-Arguments = dict[str, object]
+Arguments = dict[str, Any]
 Sampler = Callable[[Random, Sequence[Tensor]], object]
-
-# What archc refuses and torch may accept, by the words of the message: each with its reason.
-ONLY_ARCHC: dict[str, str] = {
-    "axis 0 is the batch": "no operator may mix or move the batch",
-    "would move the batch": "no operator may mix or move the batch",
-    "would mix the batch": "no operator may mix or move the batch",
-    "would sum over the batch": "no operator may mix or move the batch",
-    "works on values with a batch": "torch would take the first axis for the batch",
-    "needs `dim` for": "torch would choose the batch",
-    "meets the batch and must be 1": "torch accepts it for batches of exactly that size",
-    "they have different numbers of axes": "torch would align the batch of one with an axis of the other",
-    "needs several values, or a number": "one value alone is a forgotten pair of braces",
-    "takes either several values or one number": "the number would have no place",
-    "compares two values, or one with a number": "one value alone, or a number too many",
-    "`max_val` must be larger": "torch's module refuses equal bounds, its function does not",
-    "`squeeze` removes axes of size 1": "torch leaves other axes in silence",
-    "`sub` has no meaning for truth values": "torch refuses it but for negative numbers, which archc writes with a +",
-    "pads all of one to three spatial axes": "torch would take the batch for the channels",
-    "takes one value, which attends to itself": "a second value alone leaves open what it is",
-    "needs keys as wide as queries": "what torch accepts depends on the device",
-    "cannot cut off": "torch accepts negative circular padding",
-    "one number pads the spatial axes": "torch has no such argument",
-    "`crop` cuts the spatial axes": "Python's slices never refuse",
-    "`crop` needs values with the same number of axes": "Python's slices never refuse",
-    "`crop` only makes smaller": "Python's slices never refuse",
-    "in an axis of size": "Python's slices never refuse",
-    "does not give": "torch would leave fewer chunks than asked for",
-    "works on maps, channels x height x width": "torch would take the batch for the channels",
-    "the input is a single number": "torch pretends that a single number has an axis",
-    "`divisor_override` needs two or three": "torch's module for one axis has no such argument",
-    "`feature_alpha_dropout` needs channels": "torch accepts it only for p = 0 and p = 1",
-}
 
 
 class Use(NamedTuple):
@@ -62,94 +22,6 @@ class Use(NamedTuple):
     def __str__(self) -> str:
         arguments = ", ".join(f"{name}={value!r}" for name, value in self.arguments.items())
         return f"{self.op.name}({arguments}) on {', '.join(map(repr, self.inputs))}"
-
-
-class Disagreement(AssertionError):
-    """archc and torch differ on a use."""
-
-
-def compare(use: Use) -> str:
-    """Compare archc with torch on one use and return what happened.
-
-    Raises:
-        Disagreement: one accepts and the other refuses, without a reason in the list, or the outputs differ.
-    """
-    op = use.op
-    try:
-        call = inferred(op, use.arguments, use.inputs)
-    except Problem as problem:
-        return _refused(use, problem)
-    written = texts(op, call)
-    for text in written:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                built = build(text, call, device="cpu")
-        except Exception as error:
-            raise Disagreement(f"archc accepts {use}, torch refuses: {error}") from error
-        for y, expected in zip(built.outputs, call.outputs, strict=True):
-            if shape_without_batch(y, expected) != expected.shape or str(y.dtype) != f"torch.{expected.dtype}":
-                raise Disagreement(f"{use}: archc says {expected!r}, torch {tuple(y.shape)} {y.dtype}")
-        if built.module is not None:
-            weights = [(w.name, w.shape) for w in op.weights(call)]
-            found = [(name, tuple(value.shape)) for name, value in built.module.state_dict().items()]
-            if weights != found:
-                raise Disagreement(f"{use}: archc says {weights}, torch {found}")
-    if op.macs is not no_macs and op.name != "bilinear":  # unknown to torch's counter, which knows few CPU kernels
-        macs = build(written[0], call).macs * _samples(call)
-        if macs != op.macs(call):
-            raise Disagreement(f"{use}: archc says {op.macs(call)} multiply-adds, torch {macs}")
-    return "both accept"
-
-
-def _samples(call: Call) -> int:
-    """By how much `Built.macs` is too small: values without a batch are computed once, not for each sample."""
-    return 1 if any(y.batched for y in call.outputs) else BATCH
-
-
-def _refused(use: Use, problem: Problem) -> str:
-    for words in ONLY_ARCHC:
-        if words in problem.message:
-            return f"only archc refuses: {words}"
-    call = Call(use.arguments, use.inputs)
-    uses: list[Callable[[], Sequence[torch.Tensor]]]
-    if use.op.name in DIRECT:
-        uses = [partial(_direct, use)]
-    else:
-        try:
-            uses = [partial(_outputs, text, call) for text in texts(use.op, call)]
-        except (Problem, IndexError):
-            return "archc refuses and has no text"
-    for run in uses:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                shapes = [tuple(y.shape) for y in run()]
-        except Exception:
-            continue
-        if all(0 not in shape for shape in shapes):
-            raise Disagreement(f"archc refuses {use}: {problem}; torch accepts and gives {shapes}")
-    return "both refuse"
-
-
-def _outputs(text: Text, call: Call) -> Sequence[torch.Tensor]:
-    return build(text, call, device="cpu").outputs
-
-
-# The same in torch's own words, for operators whose text needs what the rule has found.
-DIRECT: dict[str, Callable[[torch.Tensor, Mapping[str, Any]], torch.Tensor]] = {
-    "reshape": lambda x, given: x.reshape(*x.shape[:1], *given["shape"]),
-    "unflatten": lambda x, given: x.unflatten(given["dim"], given["unflattened_size"]),
-    "select": lambda x, given: x.select(given["dim"], given["index"]),
-    "pad": lambda x, given: F.pad(x, given["padding"], given["mode"], given["value"]),
-    "softmax": lambda x, given: x.softmax(given["dim"]),
-    "log_softmax": lambda x, given: x.log_softmax(given["dim"]),
-    "softmin": lambda x, given: (-x).softmax(given["dim"]),
-}
-
-
-def _direct(use: Use) -> Sequence[torch.Tensor]:
-    return [DIRECT[use.op.name](tensor(use.inputs[0], "cpu"), use.arguments)]
 
 
 # ---- random arguments
@@ -443,16 +315,3 @@ def random_use(op: Op, random: Random) -> Use:
             value = parameter.default
         arguments[parameter.name] = value
     return Use(op, arguments, inputs)
-
-
-def campaign(names: Sequence[str], cases: int, seed: int) -> Mapping[str, Counter[str]]:
-    """Compare random uses of each operator with torch; return what happened, counted for each.
-
-    Raises:
-        Disagreement: archc and torch differ.
-    """
-    found: dict[str, Counter[str]] = {}
-    for name in names:
-        random = Random(f"{seed} {name}")
-        found[name] = Counter(compare(random_use(OPS[name], random)) for _ in range(cases))
-    return found

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from archc.runtime import EnvironmentProblem, SettingsError, disk, load_weights
+from archc.runtime import EnvironmentProblem, SettingsError, load_weights
 from archc.runtime.checkpoint import read_checkpoint, write_checkpoint
 from tests.runtime.toys import same, state_of, toy_net
 
@@ -24,7 +24,7 @@ def weights_file(folder: Path) -> Path:
 
 
 def test_weights_come_back_bit_for_bit(tmp_path: Path) -> None:
-    net, other = toy_net().to(memory_format=torch.channels_last), toy_net()  # type: ignore[call-overload]
+    net, other = toy_net().to(memory_format=torch.channels_last), toy_net()
     write_checkpoint(net, (tmp_path / "last", tmp_path / "best"), epoch=2, step=9)
     for which in ("last", "best"):
         checkpoint = load_weights(other, tmp_path, which)
@@ -83,15 +83,15 @@ def test_truncated_and_missing_files_are_refused(run_folder: Path, name: str) ->
 
 
 def test_another_networks_weights_are_refused_before_anything_is_loaded(run_folder: Path) -> None:
-    wider = nn.Sequential(*toy_net())
-    wider[5] = nn.Linear(64, 3)
+    wider = toy_net()
+    wider.register_module("5", nn.Linear(64, 3))
     before = state_of(wider)
     with pytest.raises(EnvironmentProblem, match=r"'5.weight' is float32 \[2, 64\] there, float32 \[3, 64\] in this"):
         load_weights(wider, run_folder)
     assert same(before, state_of(wider))
     with pytest.raises(EnvironmentProblem, match=r"'weight' is not among them"):
         load_weights(nn.Linear(1, 1), run_folder)
-    with pytest.raises(EnvironmentProblem, match=r"this network has no '0.weight'"):
+    with pytest.raises(EnvironmentProblem, match=r"this network has no '0.bias'"):
         load_weights(nn.Sequential(), run_folder)
 
 
@@ -118,7 +118,7 @@ def test_a_failing_write_leaves_the_old_checkpoint(
 
     new = toy_net()
     with monkeypatch.context() as patch:
-        patch.setattr(disk.os, "replace", replace)
+        patch.setattr("archc.runtime.disk.os.replace", replace)
         if failing < 3:  # weights, manifest of last, manifest of best (its weights are a link)
             with pytest.raises(EnvironmentProblem, match=r"No space left on device: [\d,]+ bytes needed, [\d,]+ free"):
                 write_checkpoint(new, (run_folder / "last", run_folder / "best"), epoch=2, step=14)

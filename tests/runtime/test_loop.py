@@ -191,6 +191,15 @@ def test_biases_and_norms_do_not_decay() -> None:
     assert decays == {True: 0.3, False: 0.0}
 
 
+def test_rates_follow_the_fan_for_adam_and_not_for_sgd() -> None:
+    def scales(**settings: Any) -> dict[int, float]:
+        groups = build_optimizer(nn.Linear(300, 200), Settings(**settings)).param_groups
+        return {p.ndim: group["scale"] for group in groups for p in group["params"]}
+
+    assert scales() == {2: pytest.approx(math.sqrt(2 / 500) / 0.02), 1: 1.0}
+    assert scales(lr_scaling="none") == scales(optimizer="sgd") == {2: 1.0, 1: 1.0}
+
+
 def test_one_cycle_is_torchs() -> None:
     layer = nn.Linear(1, 1)
     optimizer = torch.optim.SGD(layer.parameters(), lr=0.5)

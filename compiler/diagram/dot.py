@@ -1,0 +1,267 @@
+"""A figure as DOT text: colours, fonts, and nothing from the network that is not escaped."""
+
+from __future__ import annotations
+
+import html
+import re
+import textwrap
+from math import lcm
+from typing import TYPE_CHECKING
+
+from archc.compiler.diagram.picture import Box, Cell, Cluster, Drawing, Edge, Figure, boxes
+
+if TYPE_CHECKING:
+    import graphviz
+
+FONT = "Helvetica,Arial,sans-serif"
+SMALL = "9"  # points; everything else is larger
+INK, FAINT, LINE = "#1b1f24", "#57606a", "#4a545e"
+
+# Tints of Okabe and Ito's colours, which colour-blind readers tell apart; their greys differ too.
+COLOURS = {
+    "convolution": "#8cbfe0",
+    "linear": "#eda873",
+    "norm": "#fbf3a6",
+    "activation": "#8fd3bd",
+    "pooling": "#dfa9c8",
+    "regularisation": "#e9e4f2",
+    "combine": "#c9ced3",
+    "shape": "#f3f4f6",
+    "resample": "#cfe8f7",
+    "arithmetic": "#e3e6e9",
+    "attention": "#f6cd6b",
+    "recurrent": "#b5dcf3",
+    "embedding": "#c8b6e2",
+    "value": "#dcd6c8",
+}
+OTHER = "#dfe3e6"
+BLOCK = "#ffffff"
+_INDEX = re.compile(r"[\d.–]*")  # a path that says no more than the order does
+
+
+def dot_text(figure: Figure, *, direction: str = "tb", dpi: int | None = None) -> str:
+    """Return the DOT text of a figure; the same figure gives the same text.
+
+    `direction` is "tb" (top to bottom) or "lr" (left to right).
+    """
+    import graphviz
+
+    graph = graphviz.Digraph(graph_attr=_graph_attributes(figure, direction, dpi))
+    graph.attr("node", shape="plain", fontname=FONT, fontsize="10", fontcolor=INK)
+    graph.attr("edge", fontname=FONT, fontsize=SMALL, fontcolor=INK, color=LINE, arrowsize="0.55", penwidth="0.9")
+    for drawing in figure.drawings:
+        # Graphviz forgets the labels of edges when it packs: they become boxes without a border then.
+        _Drawing(graph, drawing, _style(figure, drawing), apart=len(figure.drawings) > 1).write()
+    _stack(graph, figure)
+    return str(graph.source)
+
+
+def escape(text: str) -> str:
+    r"""Return text for an HTML-like label: what has a meaning to HTML or to Graphviz is written so that it has none.
+
+    >>> print(escape("<b>&\\N"))
+    &lt;b&gt;&amp;\\N
+    """
+    clean = "".join(character if character.isprintable() else "\ufffd" for character in text)
+    return html.escape(clean).replace("\\", "\\\\")
+
+
+def plain(text: str) -> str:
+    """Return text for an attribute that is shown as it is: no escapes of Graphviz, no entities, no control characters.
+
+    >>> print(plain("a\\\\N & <b>"))
+    a/N &amp; &lt;b&gt;
+    """
+    clean = "".join(character if character.isprintable() else "\ufffd" for character in text)
+    return html.escape(clean.replace("\\", "/"), quote=False)
+
+
+def _graph_attributes(figure: Figure, direction: str, dpi: int | None) -> dict[str, str]:
+    attributes = {
+        "rankdir": direction.upper(),
+        "bgcolor": "transparent",
+        "fontname": FONT,
+        "fontsize": SMALL,
+        "fontcolor": INK,
+        "nodesep": "0.18",
+        "ranksep": "0.1",
+        "pad": "0.1",
+        "labelloc": "b",
+        "outputorder": "edgesfirst",
+        "label": _caption(figure),
+        "tooltip": plain(figure.caption[0]),
+    }
+    if len(figure.drawings) > 1:
+        attributes |= {"pack": "14", "packmode": "array_tu"}  # each is laid out for itself, all stand in a row
+    return attributes | ({"dpi": str(dpi)} if dpi is not None else {})
+
+
+def _caption(figure: Figure) -> str:
+    head = textwrap.wrap(figure.caption[0], 60)
+    lines = [f'<FONT POINT-SIZE="11"><B>{escape(line)}</B></FONT>' for line in head]
+    lines += [escape(line) for text in figure.caption[1:] for line in textwrap.wrap(text, 100)]
+    rows = "".join(f"<TR><TD>{line}</TD></TR>" for line in lines)
+    swatches = "".join(
+        f'<TD BORDER="1" COLOR="{LINE}" BGCOLOR="{COLOURS.get(role, OTHER)}">{escape(role)}</TD>' for role in figure.roles
+    )
+    if figure.partial:
+        swatches += f'<TD BORDER="1" COLOR="{LINE}" STYLE="DASHED">some uses only</TD>'
+    legend = f'<TR><TD><TABLE BORDER="0" CELLBORDER="0" CELLSPACING="4" CELLPADDING="2"><TR>{swatches}</TR></TABLE></TD></TR>'
+    return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="1">{legend if swatches else ""}{rows}</TABLE>>'
+
+
+class _Drawing:
+    """Writes one drawing."""
+
+    def __init__(self, graph: graphviz.Digraph, drawing: Drawing, style: str, *, apart: bool) -> None:
+        self._apart = apart
+        self._graph = graph
+        self._drawing = drawing
+        self._style = style
+        self._turns = any(edge.upward for edge in drawing.edges)
+        self._sizes: dict[str, list[tuple[str, str]]] = {}  # what stands on the edges within each cluster
+
+    def write(self) -> None:
+        around = _around(self._drawing.cluster)
+        for number, edge in enumerate(self._drawing.edges):
+            if edge.label and self._apart:
+                shared = [a for a, b in zip(around[edge.tail], around[edge.head], strict=False) if a == b]
+                name = f"{self._drawing.cluster.id.removeprefix('cluster_')}s{number}"
+                self._sizes.setdefault(shared[-1], []).append((name, edge.label))
+                self._edge(edge._replace(head=name), first=True)
+                self._edge(edge._replace(tail=name))
+            else:
+                self._edge(edge)
+        self._cluster(self._graph, self._drawing.cluster)
+
+    def _cluster(self, graph: graphviz.Digraph, cluster: Cluster) -> None:
+        with graph.subgraph(name=cluster.id) as inner:
+            inner.attr(style="rounded,filled", fillcolor="#0072b20f", color="#57606a80", penwidth="0.8", margin="7")
+            # In a U the middle is free, otherwise the flow is in the middle.
+            inner.attr(label=_title(cluster), labelloc="t", labeljust="c" if self._turns else "l", tooltip=plain(cluster.title))
+            if cluster is self._drawing.cluster and not cluster.name:
+                inner.attr(style="invis", label="", margin="0")
+            for part in cluster.content:
+                if isinstance(part, Cluster):
+                    self._cluster(inner, part)
+                else:
+                    inner.node(part.id, label=_box(part, self._style), tooltip=plain(part.title))
+            for name, text in self._sizes.get(cluster.id, ()):
+                inner.node(name, label=f"<{escape(text)}>", fontsize=SMALL, tooltip=plain(text))
+
+    def _edge(self, edge: Edge, *, first: bool = False) -> None:
+        attributes = {"style": "dashed"} if edge.partial else {}
+        if edge.label and not self._apart:
+            attributes["label"] = f"<&#160;{escape(edge.label)}>"
+        if edge.upward:
+            self._graph.edge(edge.head, edge.tail, dir="none" if first else "back", **attributes)
+        elif first:
+            self._graph.edge(edge.tail, edge.head, dir="none", **attributes)
+        else:
+            self._graph.edge(edge.tail, edge.head, **attributes)
+
+
+def _around(cluster: Cluster) -> dict[str, tuple[str, ...]]:
+    """The clusters around every box, outermost first."""
+    found: dict[str, tuple[str, ...]] = {}
+    waiting: list[tuple[Cluster, tuple[str, ...]]] = [(cluster, ())]
+    while waiting:
+        around, outer = waiting.pop()
+        names = (*outer, around.id)
+        for part in around.content:
+            if isinstance(part, Cluster):
+                waiting.append((part, names))
+            else:
+                found[part.id] = names
+    return found
+
+
+def _title(cluster: Cluster) -> str:
+    if not cluster.name:
+        return ""
+    lines = [f'<TR><TD ALIGN="LEFT"><FONT POINT-SIZE="10"><B>{escape(cluster.name)}</B></FONT></TD></TR>']
+    for line in cluster.note.split(", ") if cluster.note else ():
+        lines.append(f'<TR><TD ALIGN="LEFT"><FONT POINT-SIZE="{SMALL}" COLOR="{FAINT}">{escape(line)}</FONT></TD></TR>')
+    return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0">{"".join(lines)}</TABLE>>'
+
+
+def _style(figure: Figure, drawing: Drawing) -> str:
+    """How boxes are written: "line" on one line, "rows" with the cost below, "stacked" with small operators below too."""
+    widest = max(max(_rows(each)) for each in figure.drawings)
+    if len(figure.drawings) == 1 and widest == 1:
+        return "line"
+    stacked = widest > 2 or max(_rows(drawing)) > 1 or any(edge.upward for edge in drawing.edges)
+    return "stacked" if stacked else "rows"
+
+
+def _box(box: Box, style: str) -> str:
+    if box.kind in ("input", "output"):
+        return f"<<I>{escape(box.cells[0].text)}</I>>"
+    padding = 3 if box.kind == "block" else 2
+    lines = _lines(box, style)
+    name = box.name if box.kind == "layer" and (style == "line" or not _INDEX.fullmatch(box.name)) else ""
+    small = [name, box.cost, *box.notes] if style == "line" else [" ".join(filter(None, [name, box.cost])), *box.notes]
+    small = [f'<FONT POINT-SIZE="{SMALL}" COLOR="{FAINT}">{escape(line)}</FONT>' for line in small if line]
+    columns = lcm(*map(len, lines))
+    rows = []
+    for line in lines:
+        span = f' COLSPAN="{columns // len(line)}"' if len(line) < columns else ""
+        rows.append("".join(f"<TD{span}{cell}</TD>" for cell in line))
+    if style == "line":
+        rows[0] += "".join(f"<TD>{text}</TD>" for text in small)
+    else:
+        span = f' COLSPAN="{columns}"' if columns > 1 else ""
+        side = "" if box.kind == "block" else 'ALIGN="LEFT" '
+        rows += [f'<TD{span} {side}CELLPADDING="{padding - 1}">{text}</TD>' for text in small]
+    shape = ["ROUNDED"] if box.kind == "block" else []
+    form = f' STYLE="{",".join(shape + ["DASHED"] * box.partial)}"' if shape or box.partial else ""
+    table = f'<TABLE BORDER="1" CELLBORDER="0" CELLSPACING="0" CELLPADDING="{padding}" COLOR="{LINE}" BGCOLOR="{BLOCK}"{form}>'
+    return f"<{table}{''.join(f'<TR>{row}</TR>' for row in rows)}</TABLE>>"
+
+
+def _lines(box: Box, style: str) -> list[list[str]]:
+    """The cells of a box, line by line, each as what follows `<TD`."""
+    count = [f"><B>{escape(box.count)}</B>"] if box.count else []
+    if box.kind == "block":
+        words = [f"<B>{escape(box.name)}</B>"] if box.name else []
+        words += [escape(box.cells[0].text)] if box.cells[0].text else []
+        if style == "stacked" and len(words) > 1:
+            return [[f">{word}"] for word in [f"{words[0]} {''.join(each[1:] for each in count)}".rstrip(), *words[1:]]]
+        return [[f">{' '.join([*words, *(each[1:] for each in count)])}"]]
+    width = 17 if style == "stacked" else 60
+    texts = ["<BR/>".join(map(escape, textwrap.wrap(cell.text, width, break_long_words=False))) for cell in box.cells]
+    cells = [f' BGCOLOR="{COLOURS.get(cell.role, OTHER)}">{t}' for cell, t in zip(box.cells, texts, strict=True)]
+    if style != "stacked" or len(cells) == 1:
+        return [cells + count]
+    lines: list[list[str]] = []
+    for i, text in enumerate(cells):
+        if i and box.cells[i].small and box.cells[i - 1].small:
+            lines[-1].append(text)
+        else:
+            lines.append([text])
+    lines[-1] += count
+    return lines
+
+
+def _stack(graph: graphviz.Digraph, figure: Figure) -> None:
+    """Put the details below each other, in columns as high as the network beside them."""
+    heights = [len(_rows(drawing)) for drawing in figure.drawings]
+    column, last = 0, ""
+    for drawing, height in zip(figure.drawings[1:], heights[1:], strict=True):
+        shown = boxes(drawing.cluster)
+        if last and column + height <= max(heights[0], height):
+            graph.edge(last, shown[0].id, style="invis")
+            column += height
+        else:
+            column = height
+        last = shown[-1].id
+
+
+def _rows(drawing: Drawing) -> list[int]:
+    """How many boxes stand beside each other, from top to bottom."""
+    import networkx
+
+    flow: networkx.DiGraph[str] = networkx.DiGraph()
+    flow.add_nodes_from(box.id for box in boxes(drawing.cluster))
+    flow.add_edges_from((edge.tail, edge.head) for edge in drawing.edges if not edge.upward)
+    return [len(generation) for generation in networkx.topological_generations(flow)]

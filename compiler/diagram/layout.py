@@ -1,0 +1,53 @@
+"""DOT text to a picture: by the `dot` program where there is one, else by the libraries in pygraphviz."""
+
+import re
+import shutil
+import subprocess
+import warnings
+
+
+class LayoutProblem(Exception):
+    """Nothing here can lay a diagram out, or what there is failed."""
+
+
+def lay_out(text: str, form: str) -> bytes:
+    """Return DOT text as "svg", "png" or "pdf".
+
+    Raises:
+        LayoutProblem: neither Graphviz nor pygraphviz is installed, or it failed.
+
+    >>> lay_out("digraph { a }", "png")[1:4]
+    b'PNG'
+    """
+    program = shutil.which("dot")
+    data = _by_program(program, text, form) if program is not None else _by_library(text, form)
+    return _dateless(data) if form == "pdf" else data
+
+
+def _by_program(program: str, text: str, form: str) -> bytes:
+    result = subprocess.run([program, f"-T{form}"], input=text.encode(), capture_output=True, check=False)
+    if result.returncode:
+        raise LayoutProblem(f"`{program}` failed: {result.stderr.decode(errors='replace').strip()}")
+    return result.stdout
+
+
+def _by_library(text: str, form: str) -> bytes:
+    try:
+        import pygraphviz
+    except ImportError as error:
+        raise LayoutProblem(
+            f"a diagram needs Graphviz: install the program `dot` (package graphviz), or `pip install pygraphviz` ({error})"
+        ) from None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about fonts that are not installed
+        try:
+            data = pygraphviz.AGraph(string=text).draw(format=form, prog="dot")
+        except (ValueError, OSError, pygraphviz.DotError) as error:
+            raise LayoutProblem(f"pygraphviz failed: {error}") from None
+    assert isinstance(data, bytes)
+    return data
+
+
+def _dateless(data: bytes) -> bytes:
+    """Return a PDF without the time at which it was made, so that the same figure gives the same bytes."""
+    return re.sub(rb"(/CreationDate \(D:)\d{14}", rb"\g<1>20000101000000", data)

@@ -1,0 +1,290 @@
+"""Scopes become classes: those of one block whose code is the same up to its values share one."""
+
+import re
+
+from archc.compiler.ir import ShapedGraph
+from archc.compiler.source.classes import Class, Counted, Plan, Written
+from archc.compiler.source.definitions import Argument, Definition, Inner, Made, Run, folded, leaf, regular, skeleton
+from archc.compiler.source.flows import bindings
+from archc.compiler.source.forward import Forward, Statement, call_of, forward, parameter_names
+from archc.compiler.source.forward import skeleton as forward_skeleton
+from archc.compiler.source.keys import access
+from archc.compiler.source.names import class_name, variable
+from archc.compiler.source.naming import name_classes
+from archc.compiler.source.scopes import Scope, Step, scopes
+from archc.compiler.source.structure import WHOLE, base_of, chained, member_names, owners_of, rounds_of
+from archc.dsl.source import Span
+
+DEEPEST_INNER = 12  # how often a block that uses itself is handed to its own constructor
+WIDEST_UNPACKING = 8
+
+
+def classes(shaped: ShapedGraph) -> Written:
+    """Return the classes that a network is written as, the network's own last."""
+    return _Classifier(shaped).run()
+
+
+class _Classifier:
+    def __init__(self, shaped: ShapedGraph) -> None:
+        self.shaped = shaped
+        self.scopes = scopes(shaped.graph)
+        self.bound = bindings(shaped.graph)
+        self.root = self.scopes[-1]
+        self.order = {id(scope): index for index, scope in enumerate(self.scopes)}
+        self.name = class_name(shaped.graph.name)
+        self.result = class_name(self.name + "Output", {self.name}) if len(shaped.graph.outputs) > 1 else ""
+        self.bases = {id(scope): base_of(scope) for scope in self.scopes}
+        self.inline = {id(scope) for scope in self.scopes if self._is_inline(scope)}
+        self.class_of: dict[int, tuple[Class, int]] = {}
+        self.all: list[Class] = []
+        self.inner = self._recursions()
+
+    def run(self) -> Written:
+        groups: dict[object, Class] = {}
+        for level in self._levels():
+            opened: list[Class] = []
+            for scope in level:
+                plan = self._plan(scope)
+                body = forward_skeleton(plan.forward) if plan.forward is not None else None
+                key = (self.bases[id(scope)], plan.form, body, tuple((k, skeleton(d)) for k, d in plan.members))
+                found = groups.get(key)
+                if found is None:
+                    found = groups[key] = Class(len(self.all), self.bases[id(scope)][1])
+                    self.all.append(found)
+                    opened.append(found)
+                self.class_of[id(scope)] = (found, len(found.scopes))
+                found.scopes.append(scope)
+                found.plans.append(plan)
+            for one in opened:
+                one.settle(self.shaped.types)
+        self.all.sort(key=lambda one: self.order[id(one.scopes[0])])
+        name_classes(self.all, self.name, {self.name, self.result})
+        return Written(tuple(self.all), self.result)
+
+    # ---- which scopes are classes, and in which order they can be looked at
+
+    def _is_inline(self, scope: Scope) -> bool:
+        if scope is self.root or not self._is_chain(scope):
+            return False
+        return scope.region.kind != "block" or (len(scope.steps) == 1 and scope.steps[0].scope is not None)
+
+    def _recursions(self) -> set[int]:
+        """The scopes that are handed to the constructor of the same block around them."""
+        found: set[int] = set()
+        depth: dict[int, int] = {}
+        for scope in self.scopes:
+            inside = [
+                s.scope for s in scope.steps if s.scope is not None and self.bases[id(s.scope)] == self.bases[id(scope)]
+            ]
+            if scope.region.kind != "block" or len(inside) != 1:
+                continue
+            depth[id(scope)] = depth.get(id(inside[0]), 0) + 1
+            if depth[id(scope)] <= DEEPEST_INNER:
+                found.add(id(inside[0]))
+        return found
+
+    def _levels(self) -> list[list[Scope]]:
+        """Scopes by how many classes lie within: a level needs only those before it."""
+        height: dict[int, int] = {}  # of the scope itself
+        needed: dict[int, int] = {}  # of it and what is handed to it
+        levels: list[list[Scope]] = []
+        for scope in self.scopes:
+            own, handed = 0, 0
+            for step in scope.steps:
+                if step.scope is None:
+                    continue
+                key = id(step.scope)
+                if key in self.inner:
+                    handed = max(handed, needed[key])
+                else:
+                    own = max(own, needed[key] + (key not in self.inline))
+            height[id(scope)] = own
+            needed[id(scope)] = max(own, handed)
+            if id(scope) in self.inline:
+                continue
+            while len(levels) <= own:
+                levels.append([])
+            levels[own].append(scope)
+        return levels
+
+    # ---- how a scope is written
+
+    def _is_chain(self, scope: Scope) -> bool:
+        if len(scope.inputs) != 1 or len(scope.outputs) != 1:
+            return False
+        value, position = scope.inputs[0], -1
+        for step in scope.steps:
+            if not step.live or step.training or step.inputs != (value,) or len(step.outputs) != 1:
+                return False
+            if not step.key.isdecimal() or not position < int(step.key) <= position + 4 or not self._fits_chain(step):
+                return False
+            if str(int(step.key)) != step.key:
+                return False
+            position = int(step.key)
+            value = step.outputs[0]
+        return scope.outputs == (value,)
+
+    def _fits_chain(self, step: Step) -> bool:
+        if step.scope is not None:
+            return True
+        assert step.node is not None
+        op = step.node.op
+        if op.module is None:
+            return False
+        return op.apply is None or op.apply(call_of(step, self.shaped)) is None
+
+    def _plan(self, scope: Scope) -> Plan:
+        if self._is_chain(scope):
+            return self._chain(scope)
+        members = scope.members()
+        loop = self._loop(scope)
+        if loop is not None:
+            return loop
+        graph = self.shaped.graph
+        parameters = parameter_names(scope, graph)
+        result = self.result if scope is self.root else ""
+        if self._is_unpacked(scope, members):
+            run = chained(scope, members)
+            if run is not None:
+                body = forward(run, self.shaped, self.bound, {WHOLE: "super().forward"}, parameters, result=result)
+                return Plan("unpacked", self._numbered(scope, members), body, (scope.region.span,))
+            names = member_names(members, parameters)
+            reserved = names if len(names) <= WIDEST_UNPACKING else []
+            where = {step.key: reserved[i] if reserved else f"self[{i}]" for i, step in enumerate(members)}
+            body = forward(scope, self.shaped, self.bound, where, parameters, taken=reserved, result=result)
+            if reserved:
+                unpacking = Statement((f"{', '.join(reserved)}{',' * (len(reserved) == 1)} = self",), None)
+                body = body._replace(statements=(unpacking, *body.statements))
+            return Plan("unpacked", self._numbered(scope, members), body, (scope.region.span,))
+        kept = [step for step in members if self._is_kept(step)]
+        keys = self._keys(kept)
+        where = {step.key: access(keys[step.key]) for step in kept}
+        body = forward(scope, self.shaped, self.bound, where, parameters, result=result)
+        made: list[tuple[str, Definition]] = []
+        origins: list[Span] = []
+        for step in kept:
+            for owner in owners_of(keys[step.key]):
+                if all(key != owner for key, _ in made):
+                    made.append((owner, Made("nn.Module", ())))  # a label that only holds what is within
+                    origins.append(step.span)
+            made.append((keys[step.key], self._definition(step, scope)))
+            origins.append(step.span)
+        return Plan("module", tuple(made), body, tuple(origins))
+
+    def _chain(self, scope: Scope) -> Plan:
+        return Plan("chain", ((".", folded(self._items(scope))),), None, (scope.region.span,))
+
+    def _items(self, scope: Scope) -> list[Definition]:
+        items: list[Definition] = []
+        for step in scope.steps:
+            while len(items) < int(step.key):
+                items.append(Made("nn.Identity", ()))  # a block without steps has a number, too
+            items.append(self._definition(step, scope))
+        return items
+
+    def _is_unpacked(self, scope: Scope, members: list[Step]) -> bool:
+        if [step.key for step in members] != [str(i) for i in range(len(members))] or len(members) < 2:
+            return False
+        return all(
+            step.scope is not None or (step.node is not None and step.node.op.module is not None) for step in members
+        )
+
+    def _numbered(self, scope: Scope, members: list[Step]) -> tuple[tuple[str, Definition], ...]:
+        return ((".", folded([self._definition(step, scope) for step in members])),)
+
+    def _is_kept(self, step: Step) -> bool:
+        """Say whether a step has a module in a class with attributes: one with weights, a label, or no function."""
+        node = step.node
+        if node is None:
+            return True
+        if node.op.module is None or (node.op.given is not None and len(node.inputs) > 1):
+            return False
+        return node.labelled or node.op.function is None or bool(node.op.weights(call_of(step, self.shaped)))
+
+    def _keys(self, kept: list[Step]) -> dict[str, str]:
+        """The key of each module: its own, or a name for one that is in no `state_dict` and has only a number."""
+        taken = {step.key for step in kept}
+        keys = {}
+        for step in kept:
+            keys[step.key] = step.key
+            if (
+                step.node is not None
+                and not step.node.labelled
+                and not step.node.op.weights(call_of(step, self.shaped))
+            ):
+                keys[step.key] = variable(step.node.op.name, taken)
+                taken.add(keys[step.key])
+        return keys
+
+    def _definition(self, step: Step, parent: Scope) -> Definition:
+        scope = step.scope
+        if scope is None:
+            assert step.node is not None
+            assert step.node.op.module is not None
+            return leaf(step.node.op, step.node.op.module(call_of(step, self.shaped)))
+        if (
+            id(scope) in self.inner
+            and parent.region.kind == "block"
+            and self.bases[id(parent)] == self.bases[id(scope)]
+        ):
+            return Inner(scope)
+        if id(scope) in self.inline:
+            return folded(self._items(scope))
+        return self._use(scope)
+
+    def _use(self, scope: Scope) -> Made:
+        found, index = self.class_of[id(scope)]
+        arguments = []
+        for parameter in found.parameters.ordered:
+            value = parameter.values[index]
+            if isinstance(value, Scope):
+                value = folded(self._items(value)) if id(value) in self.inline else self._use(value)
+            name = parameter.name if parameter.has_default else None
+            arguments.append(Argument(name, value, parameter.name, parameter.default))
+        return Made(found, tuple(arguments))
+
+    # ---- loops
+
+    def _loop(self, scope: Scope) -> Plan | None:
+        """The plan of a scope that is one loop over modules that are alike, or `None`."""
+        rounds = rounds_of(scope)
+        if len(rounds) < 2 or len(scope.inputs) != 1 or len(scope.outputs) != 1:
+            return None
+        value = scope.inputs[0]
+        definitions: list[Definition] = []
+        bodies: list[Forward] = []
+        first: Counted | None = None
+        for number, (region, steps) in enumerate(rounds):
+            inside = Scope(region)
+            inside.steps = steps
+            inside.inputs, inside.outputs = region.inputs, region.outputs
+            keyed = [step for step in steps if step.key and self._is_kept(step)]
+            if region.inputs != (value,) or len(region.outputs) != 1 or len(keyed) != 1:
+                return None
+            outside = {v for step in steps for v in step.inputs} - {v for step in steps for v in step.outputs}
+            match = re.fullmatch(r"(.*?)(0|[1-9]\d*)", keyed[0].key, re.ASCII)
+            if outside != {value} or match is None or not all(step.live and not step.training for step in steps):
+                return None
+            counted = Counted(match[1], int(match[2]) - number)
+            first = first or counted
+            if counted != first:
+                return None
+            definitions.append(self._definition(keyed[0], scope))
+            bodies.append(forward(inside, self.shaped, self.bound, {keyed[0].key: "layer"}, ("x",), taken=["layer"]))
+            value = region.outputs[0]
+        alike = regular(definitions) if all(body == bodies[0] for body in _anonymous(bodies)) else None
+        if alike is None or first is None or value != scope.outputs[0] or (not first.prefix and first.start):
+            return None
+        return Plan("loop", ((first, Run(len(rounds), alike)),), bodies[0], (rounds[0][0].span,))
+
+
+def _anonymous(bodies: list[Forward]) -> list[Forward]:
+    """The bodies with the places of the first, so that equal text compares equal."""
+    origins = [statement.origin for statement in bodies[0].statements]
+    result = []
+    for body in bodies:
+        if len(body.statements) != len(origins):
+            return [*bodies[:1], Forward((), ())]
+        statements = tuple(s._replace(origin=o) for s, o in zip(body.statements, origins, strict=True))
+        result.append(body._replace(statements=statements))
+    return result

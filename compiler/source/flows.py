@@ -1,0 +1,75 @@
+"""Which variable each step's result goes to: `x` for the flow, names of their own for branches and named values."""
+
+import re
+
+from archc.compiler.ir import Graph, Region
+from archc.compiler.source.names import variable
+from archc.compiler.source.scopes import Step
+from archc.dsl import ast
+from archc.dsl.source import Span
+
+
+def bindings(graph: Graph) -> dict[str, list[Span]]:
+    """Return for each name that `as` binds the stages whose result gets it."""
+    definitions = {id(r.definition): r.definition for r in graph.root.walk() if r.definition is not None}
+    found: dict[str, list[Span]] = {}
+    waiting: list[ast.Body | None] = [definition.body for definition in definitions.values()]
+    while waiting:
+        body = waiting.pop()
+        for statement in body.statements if body is not None else ():
+            if not isinstance(statement, ast.Pipeline):
+                continue
+            if statement.binding is not None:
+                for name in _bound_names(statement.binding):
+                    found.setdefault(name, []).append(statement.stages[-1].span)
+            for stage in statement.stages:
+                match stage.action:
+                    case ast.Use(branches=inner):
+                        waiting.append(inner)
+                    case ast.If(then=then, otherwise=otherwise):
+                        waiting += [then, otherwise]
+                    case ast.Group(body=inner) | ast.For(body=inner) | ast.Repeat(body=inner):
+                        waiting.append(inner)
+    return found
+
+
+def _bound_names(pattern: ast.Pattern) -> list[str]:
+    if isinstance(pattern, ast.Name):
+        return [pattern.text]
+    return [name for item in pattern.items for name in _bound_names(item)]
+
+
+def flows_of(region: Region, steps: list[Step]) -> tuple[dict[int, str], set[int]]:
+    """Return the variable each step's result goes to, and the steps whose result is written where it is used.
+
+    A merge with one long branch keeps that branch in `x`: a residual block reads `identity = x`, the layers, and the
+    sum. With several long branches, each has a variable of its own.
+    """
+    flows: dict[int, str] = {}
+    inlined: set[int] = set()
+    waiting: list[tuple[Region, str]] = [(region, "x")]
+    starts = {step.start: index for index, step in enumerate(steps)}
+    while waiting:
+        current, flow = waiting.pop()
+        branches = [child for child in current.children if child.kind == "branch"] if current.kind == "merge" else []
+        if not branches:
+            waiting.extend((child, flow) for child in current.children if child.path is None or child is region)
+            continue
+        inside = [[starts[i] for i in range(b.start, b.end) if i in starts] for b in branches]
+        long = [steps_inside for steps_inside in inside if len(steps_inside) > 1]
+        short = [steps_inside for steps_inside in inside if len(steps_inside) == 1]
+        for number, (branch, indices) in enumerate(zip(branches, inside, strict=True)):
+            if len(indices) > 1 and len(long) == 1:
+                name = flow
+            elif len(long) == 1 and len(short) == 1:
+                name = "identity"
+            else:
+                label = steps[indices[0]].key if len(indices) == 1 else ""
+                own = f"branch{number + 1}" if flow == "x" else f"{flow}_{number + 1}"
+                name = variable(label) if re.fullmatch(r"[a-z][a-z0-9_]*", label, re.ASCII) else own
+            for index in indices:
+                flows[index] = name
+            if not long and len(short) <= 2:
+                inlined.update(indices)
+            waiting.append((branch, name))
+    return flows, inlined
