@@ -11,6 +11,7 @@ from archc.compiler.values import Given
 from archc.dsl.diagnostics import Diagnostic
 from archc.dsl.source import Source, Span
 from archc.files import Opened, open_file, open_text
+from archc.problems import EnvironmentProblem, UsageProblem
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -81,23 +82,28 @@ class Network:
 
         return write(self.checked.shaped).text
 
-    def render(self, path: str | os.PathLike[str]) -> None:
-        """Write a diagram; the suffix says what: `.svg`, `.png`, `.pdf` or `.dot`."""
-        from archc.compiler.diagram import render
+    def render(self, path: str | os.PathLike[str], *, direction: str = "tb", depth: int | None = None) -> None:
+        """Write a diagram; the suffix says what: `.svg`, `.png`, `.pdf` or `.dot`.
 
-        render(self.checked.shaped, os.fspath(path))
+        `direction` is "tb" (top to bottom) or "lr" (left to right); `depth` says how many levels of blocks are opened.
 
-    def to_networkx(self) -> "nx.MultiDiGraph[str | int]":
-        """Return the network as a graph of networkx: operators as nodes, with their costs; sizes on the edges.
-
-        >>> import networkx
-        >>> graph = compile("d2l/lenet").to_networkx()
-        >>> [graph.nodes[node]["op"] for node in networkx.topological_sort(graph)][:4]
-        ['input', 'conv', 'sigmoid', 'avg_pool']
+        Raises:
+            UsageProblem: the suffix is another one, or the network is too large for a picture.
+            EnvironmentProblem: nothing is installed that lays a diagram out.
+            OSError: the file cannot be written.
         """
-        from archc.compiler.exchange import to_networkx
+        from archc.atomic import write_bytes
+        from archc.compiler.diagram import draw
+        from archc.compiler.diagram.figure import TooLarge
+        from archc.compiler.diagram.layout import LayoutProblem
 
-        return to_networkx(self.checked.shaped)
+        try:
+            data = draw(self.checked.shaped, diagram_format(path), direction=direction, depth=depth)
+        except TooLarge as error:
+            raise UsageProblem(str(error)) from None
+        except LayoutProblem as error:
+            raise EnvironmentProblem(str(error)) from None
+        write_bytes(os.fspath(path), data)
 
     def _repr_svg_(self) -> str:
         from archc.compiler.diagram import svg
@@ -108,6 +114,26 @@ class Network:
         from archc.compiler.summary import headline
 
         return f"<{headline(self.checked.shaped)}>"
+
+
+def diagram_format(path: str | os.PathLike[str]) -> str:
+    """Return what a diagram at a path is, by its suffix.
+
+    Raises:
+        UsageProblem: no diagram is written with that suffix.
+
+    >>> diagram_format("x.svg")
+    'svg'
+    """
+    from archc.compiler.diagram import FORMATS
+
+    form = os.path.splitext(os.fspath(path))[1].lower().removeprefix(".")
+    if form not in FORMATS:
+        suffixes = ", ".join(f".{each}" for each in FORMATS)
+        raise UsageProblem(
+            f"a diagram is written to a path that ends in one of {suffixes}; this is `{os.fspath(path)}`"
+        )
+    return form
 
 
 def compile(

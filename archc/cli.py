@@ -39,6 +39,12 @@ class Commands(click.Group):
             context.fail(f"no such command `{args[0]}`" + (f"; {near}" if near else ""))
         return super().resolve_command(context, args)
 
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except BrokenPipeError:
+            return OK  # the reader of stdout has what it wanted
+
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> Any:  # type: ignore[override]
         """Run a command and exit with the status of its result."""
         status = self._status(args, prog_name or "archc")
@@ -58,10 +64,6 @@ class Commands(click.Group):
             return INTERRUPTED
         except KeyboardInterrupt:
             return INTERRUPTED
-        except SystemExit as error:  # how click leaves when the reader of stdout has gone away: it has what it wanted
-            if isinstance(error.__context__, BrokenPipeError):
-                return OK
-            raise
         except MemoryError:
             click.echo("error: there is not enough memory", err=True)
             return ENVIRONMENT

@@ -248,11 +248,12 @@ def missing_word(parser: "Parser", token: Token) -> Token | None:
         line_end = parser.source.text.find("\n", token.end)
         rest = parser.source.text[token.end : line_end if line_end >= 0 else None]
         closed = rest.count("}") > rest.count("{")  # so that `repeat 2 relu }` lacks its brace
-        words = ("=", "import", "in", "as", "else", ":", *("{" * closed))
+        words = [*("{" * closed), "=", "import", "in", "as", "else", ":"]
+        if parser.accepts("+"):  # a value may go on otherwise, except before the body or the rest of its statement
+            words = [word for word in words if word in ("{", "as", "else")]
         word = next((one for one in words if parser.accepts(one, token.kind)), "")
-        # Where a statement or a value may end or go on otherwise, another mistake is more likely.
-        elsewhere = parser.accepts("NAME") or parser.accepts("NEWLINE")
-        taken = elsewhere or (parser.accepts("+") and word not in ("as", "else", "{"))
+        # Where a statement may end or a name may stand, another mistake is more likely.
+        taken = parser.accepts("NAME") or parser.accepts("NEWLINE")
         if not word or taken:
             return None
     following = parser.lexer.peek().kind

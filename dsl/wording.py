@@ -60,7 +60,8 @@ def expected(parser: "Parser") -> str:
         choices.append("a string in double quotes")
     if not allowed:
         return "nothing after this expression"
-    choices += [f"`{kind}`" for kind in named if kind in allowed]
+    operators = ("in",) if "+" in allowed else ()
+    choices += [f"`{kind}`" for kind in named if kind in allowed and kind not in operators]
     if "NEWLINE" in allowed and named != ["}"]:
         choices = [choice for choice in choices if choice not in ("`{`", "`}`")]
         choices.append("a new line")

@@ -8,7 +8,9 @@ from archc.options import file_argument, open_network, parameter_option
 @click.command("render")
 @file_argument
 @parameter_option
-@click.option("-o", "output", metavar="PATH", required=True, help="Where to write; the suffix is .svg, .png, .pdf or .dot.")
+@click.option(
+    "-o", "output", metavar="PATH", required=True, help="Where to write; the suffix is .svg, .png, .pdf or .dot."
+)
 @click.option("--depth", type=click.IntRange(min=1), help="How many levels of blocks are opened; 1 leaves all closed.")
 @click.option(
     "--direction", type=click.Choice(["tb", "lr"]), default="tb", help="Top to bottom (the default) or left to right."

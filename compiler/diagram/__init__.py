@@ -1,4 +1,4 @@
-"""Diagrams: a checked network as SVG, PNG, PDF or DOT text. Graphviz and its relatives are imported when one is drawn."""
+"""Diagrams: a checked network as SVG, PNG, PDF or DOT text. What lays them out is imported when one is drawn."""
 
 from archc.compiler.ir import ShapedGraph
 
@@ -14,7 +14,8 @@ def draw(shaped: ShapedGraph, form: str, *, direction: str = "tb", depth: int | 
     with 1 every block is a box; without it each different block is drawn in detail once.
 
     Raises:
-        LayoutProblem: nothing is installed that lays a diagram out, or the network is too large for a picture.
+        LayoutProblem: nothing is installed that lays a diagram out.
+        TooLarge: it has more different parts than a picture can show.
 
     >>> import archc
     >>> draw(archc.compile("d2l/lenet").checked.shaped, "dot")[:9]

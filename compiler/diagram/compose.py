@@ -1,8 +1,8 @@
 """One drawing from its plan: which values flow between which boxes, and what the boxes say."""
 
-import os.path
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import takewhile
 
 from archc.compiler.cost import Cost, total
 from archc.compiler.diagram import wording
@@ -212,7 +212,9 @@ class Composer:
             paths = alias.paths
         notes += self._only(members[0])
         count = _count(members[0].fold) if members[0].fold is not None else ""
-        cost = "" if len(self._uses) > 1 else wording.cost(self._total(index for s in members for index, _ in s.nodes()))
+        cost = (
+            "" if len(self._uses) > 1 else wording.cost(self._total(index for s in members for index, _ in s.nodes()))
+        )
         title = "; ".join(self._explained(slot) for slot in members)
         partial = members[0].partial is not None
         return Box(name, "layer", tuple(cells), self._relative(paths, frame), count, cost, tuple(notes), title, partial)
@@ -222,7 +224,17 @@ class Composer:
         cell = Cell(group.title + _arguments(group), "")
         cost = "" if len(self._uses) > 1 else self._cost(group)
         paths = self._relative(group.paths, frame)
-        return Box(name, "block", (cell,), paths, _count(group), cost, tuple(notes), self._place(group), slot.partial is not None)
+        return Box(
+            name,
+            "block",
+            (cell,),
+            paths,
+            _count(group),
+            cost,
+            tuple(notes),
+            self._place(group),
+            slot.partial is not None,
+        )
 
     def _heading(self, group: Group, frame: Frame) -> str:
         what = group.title + _arguments(group)
@@ -259,7 +271,8 @@ class Composer:
         if len(self._uses) > 1:
             starts = [use.region.start for use in self._uses]
             owner, numbers = self._frame.group, [bisect_right(starts, node) - 1 for node in nodes]
-        shared = os.path.commonprefix([_path(use.region, number).split(".")[:-1] for number, use in enumerate(owner.uses)])
+        scopes = [_path(use.region, number).split(".")[:-1] for number, use in enumerate(owner.uses)]
+        shared = [each[0] for each in takewhile(lambda level: len(set(level)) == 1, zip(*scopes, strict=False))]
         paths = [_path(owner.uses[number].region, number).split(".") for number in dict.fromkeys(numbers)]
         return wording.together([".".join(path[len(shared) :]) for path in paths])
 
@@ -289,9 +302,9 @@ class Composer:
         return f"{path}{written(node)} to {output} at {node.span.source.name}:{node.span.line}{more}"
 
     def _place(self, group: Group) -> str:
-        region = group.uses[0].region
-        what = f"{group.title} " if group.title else ""
-        return f"{what}{wording.together([path for path in group.paths if path] or [''])} at {region.span.source.name}:{region.span.line}"
+        span = group.uses[0].region.span
+        words = [group.title, wording.together([path for path in group.paths if path] or [""])]
+        return f"{' '.join(filter(None, words))} at {span.source.name}:{span.line}"
 
     def _port_box(self, port: Port, name: str) -> Box:
         texts = [self._sizes(pair) for pair in self._wires if port in pair]

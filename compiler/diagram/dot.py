@@ -8,13 +8,13 @@ import textwrap
 from math import lcm
 from typing import TYPE_CHECKING
 
-from archc.compiler.diagram.picture import Box, Cell, Cluster, Drawing, Edge, Figure, boxes
+from archc.compiler.diagram.picture import Box, Cluster, Drawing, Edge, Figure, boxes
 
 if TYPE_CHECKING:
-    import graphviz
+    import graphviz  # type: ignore[import-untyped]
 
 FONT = "Helvetica,Arial,sans-serif"
-SMALL = "9"  # points; everything else is larger
+SMALL = "9.5"  # points; everything else is larger
 INK, FAINT, LINE = "#1b1f24", "#57606a", "#4a545e"
 
 # Tints of Okabe and Ito's colours, which colour-blind readers tell apart; their greys differ too.
@@ -83,7 +83,7 @@ def _graph_attributes(figure: Figure, direction: str, dpi: int | None) -> dict[s
         "fontname": FONT,
         "fontsize": SMALL,
         "fontcolor": INK,
-        "nodesep": "0.18",
+        "nodesep": "0.14",
         "ranksep": "0.1",
         "pad": "0.1",
         "labelloc": "b",
@@ -102,12 +102,14 @@ def _caption(figure: Figure) -> str:
     lines += [escape(line) for text in figure.caption[1:] for line in textwrap.wrap(text, 100)]
     rows = "".join(f"<TR><TD>{line}</TD></TR>" for line in lines)
     swatches = "".join(
-        f'<TD BORDER="1" COLOR="{LINE}" BGCOLOR="{COLOURS.get(role, OTHER)}">{escape(role)}</TD>' for role in figure.roles
+        f'<TD BORDER="1" COLOR="{LINE}" BGCOLOR="{COLOURS.get(role, OTHER)}">{escape(role)}</TD>'
+        for role in figure.roles
     )
     if figure.partial:
         swatches += f'<TD BORDER="1" COLOR="{LINE}" STYLE="DASHED">some uses only</TD>'
-    legend = f'<TR><TD><TABLE BORDER="0" CELLBORDER="0" CELLSPACING="4" CELLPADDING="2"><TR>{swatches}</TR></TABLE></TD></TR>'
-    return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="1">{legend if swatches else ""}{rows}</TABLE>>'
+    inner = f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="4" CELLPADDING="2"><TR>{swatches}</TR></TABLE>'
+    legend = f"<TR><TD>{inner}</TD></TR>" if swatches else ""
+    return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="1">{legend}{rows}</TABLE>>'
 
 
 class _Drawing:
@@ -138,7 +140,9 @@ class _Drawing:
         with graph.subgraph(name=cluster.id) as inner:
             inner.attr(style="rounded,filled", fillcolor="#0072b20f", color="#57606a80", penwidth="0.8", margin="7")
             # In a U the middle is free, otherwise the flow is in the middle.
-            inner.attr(label=_title(cluster), labelloc="t", labeljust="c" if self._turns else "l", tooltip=plain(cluster.title))
+            inner.attr(
+                label=_title(cluster), labelloc="t", labeljust="c" if self._turns else "l", tooltip=plain(cluster.title)
+            )
             if cluster is self._drawing.cluster and not cluster.name:
                 inner.attr(style="invis", label="", margin="0")
             for part in cluster.content:
@@ -186,12 +190,16 @@ def _title(cluster: Cluster) -> str:
 
 
 def _style(figure: Figure, drawing: Drawing) -> str:
-    """How boxes are written: "line" on one line, "rows" with the cost below, "stacked" with small operators below too."""
+    """How boxes are written.
+
+    "line" is on one line, "rows" has the cost below, "column" the small operators too, "stacked" breaks long labels.
+    """
     widest = max(max(_rows(each)) for each in figure.drawings)
     if len(figure.drawings) == 1 and widest == 1:
         return "line"
-    stacked = widest > 2 or max(_rows(drawing)) > 1 or any(edge.upward for edge in drawing.edges)
-    return "stacked" if stacked else "rows"
+    if max(_rows(drawing)) > 1 and not any(edge.upward for edge in drawing.edges):
+        return "stacked"
+    return "column" if widest > 2 or max(_rows(drawing)) > 1 else "rows"
 
 
 def _box(box: Box, style: str) -> str:
@@ -200,7 +208,8 @@ def _box(box: Box, style: str) -> str:
     padding = 3 if box.kind == "block" else 2
     lines = _lines(box, style)
     name = box.name if box.kind == "layer" and (style == "line" or not _INDEX.fullmatch(box.name)) else ""
-    small = [name, box.cost, *box.notes] if style == "line" else [" ".join(filter(None, [name, box.cost])), *box.notes]
+    first = [f"{name} {box.cost}".strip()] if style == "rows" else [name, box.cost]
+    small = [*first, *box.notes]
     small = [f'<FONT POINT-SIZE="{SMALL}" COLOR="{FAINT}">{escape(line)}</FONT>' for line in small if line]
     columns = lcm(*map(len, lines))
     rows = []
@@ -215,23 +224,29 @@ def _box(box: Box, style: str) -> str:
         rows += [f'<TD{span} {side}CELLPADDING="{padding - 1}">{text}</TD>' for text in small]
     shape = ["ROUNDED"] if box.kind == "block" else []
     form = f' STYLE="{",".join(shape + ["DASHED"] * box.partial)}"' if shape or box.partial else ""
-    table = f'<TABLE BORDER="1" CELLBORDER="0" CELLSPACING="0" CELLPADDING="{padding}" COLOR="{LINE}" BGCOLOR="{BLOCK}"{form}>'
+    look = f'COLOR="{LINE}" BGCOLOR="{BLOCK}"{form}'
+    table = f'<TABLE BORDER="1" CELLBORDER="0" CELLSPACING="0" CELLPADDING="{padding}" {look}>'
     return f"<{table}{''.join(f'<TR>{row}</TR>' for row in rows)}</TABLE>>"
+
+
+def _folded(label: str) -> str:
+    """A label on two lines where it is long and has two parts."""
+    first, comma, rest = label.rpartition(", ")
+    return f"{escape(first + ',')}<BR/>{escape(rest)}" if comma and len(label) > 17 else escape(label)
 
 
 def _lines(box: Box, style: str) -> list[list[str]]:
     """The cells of a box, line by line, each as what follows `<TD`."""
-    count = [f"><B>{escape(box.count)}</B>"] if box.count else []
+    count = [f"><B>{escape(box.times)}</B>"] if box.times else []
     if box.kind == "block":
         words = [f"<B>{escape(box.name)}</B>"] if box.name else []
         words += [escape(box.cells[0].text)] if box.cells[0].text else []
-        if style == "stacked" and len(words) > 1:
+        if style in ("column", "stacked") and len(words) > 1:
             return [[f">{word}"] for word in [f"{words[0]} {''.join(each[1:] for each in count)}".rstrip(), *words[1:]]]
         return [[f">{' '.join([*words, *(each[1:] for each in count)])}"]]
-    width = 17 if style == "stacked" else 60
-    texts = ["<BR/>".join(map(escape, textwrap.wrap(cell.text, width, break_long_words=False))) for cell in box.cells]
+    texts = [_folded(cell.text) if style == "stacked" else escape(cell.text) for cell in box.cells]
     cells = [f' BGCOLOR="{COLOURS.get(cell.role, OTHER)}">{t}' for cell, t in zip(box.cells, texts, strict=True)]
-    if style != "stacked" or len(cells) == 1:
+    if style in ("line", "rows") or len(cells) == 1:
         return [cells + count]
     lines: list[list[str]] = []
     for i, text in enumerate(cells):
@@ -259,9 +274,9 @@ def _stack(graph: graphviz.Digraph, figure: Figure) -> None:
 
 def _rows(drawing: Drawing) -> list[int]:
     """How many boxes stand beside each other, from top to bottom."""
-    import networkx
+    import networkx as nx
 
-    flow: networkx.DiGraph[str] = networkx.DiGraph()
+    flow: nx.DiGraph[str] = nx.DiGraph()
     flow.add_nodes_from(box.id for box in boxes(drawing.cluster))
     flow.add_edges_from((edge.tail, edge.head) for edge in drawing.edges if not edge.upward)
-    return [len(generation) for generation in networkx.topological_generations(flow)]
+    return [len(generation) for generation in nx.topological_generations(flow)]

@@ -9,16 +9,29 @@ from archc.compiler.diagram.plan import Frame, plan
 from archc.compiler.ir import ShapedGraph
 from archc.compiler.sizes import Symbolic
 
+MOST = 1000  # boxes that are still laid out within seconds
 READABLE = 24  # boxes beyond which what differs only in its numbers is folded too
 
 
+class TooLarge(Exception):
+    """A network with so many different parts that no diagram can show them."""
+
+
 def figure(shaped: ShapedGraph, *, depth: int | None = None) -> Figure:
-    """Return what the diagram of a network shows; `depth` says how many levels of blocks are opened."""
+    """Return what the diagram of a network shows; `depth` says how many levels of blocks are opened.
+
+    Raises:
+        TooLarge: it has more boxes than can be laid out.
+    """
     drawings = _drawings(shaped, depth, loose=False)
     if _size(drawings) > READABLE:
         folded = _drawings(shaped, depth, loose=True)
         drawings = folded if _size(folded) < _size(drawings) else drawings
     shown = [box for drawing in drawings for box in boxes(drawing.cluster)]
+    if len(shown) > MOST:
+        raise TooLarge(
+            f"the diagram would have {len(shown)} boxes, and {MOST} is the most: `--depth 1` closes the blocks"
+        )
     roles = tuple(dict.fromkeys(cell.role for box in shown for cell in box.cells if cell.role))
     return Figure(drawings, _caption(shaped), roles, any(box.partial for box in shown))
 
@@ -46,9 +59,7 @@ def _drawings(shaped: ShapedGraph, depth: int | None, *, loose: bool) -> tuple[D
         }:
             break
         explained = {name: (_over(outline, groups), left) for name, (groups, left) in merged.items()}
-    return tuple(
-        _drawing(frame, shaped, outline, number) for number, (frame, _) in enumerate(frames)
-    )
+    return tuple(_drawing(frame, shaped, outline, number) for number, (frame, _) in enumerate(frames))
 
 
 def _collect(groups: list[Group], levels: int, uses: dict[object, tuple[list[Group], int]]) -> None:

@@ -21,7 +21,7 @@ def lay_out(text: str, form: str) -> bytes:
     """
     program = shutil.which("dot")
     data = _by_program(program, text, form) if program is not None else _by_library(text, form)
-    return _dateless(data) if form == "pdf" else data
+    return _titled(data) if form == "svg" else _dateless(data) if form == "pdf" else data
 
 
 def _by_program(program: str, text: str, form: str) -> bytes:
@@ -36,7 +36,8 @@ def _by_library(text: str, form: str) -> bytes:
         import pygraphviz
     except ImportError as error:
         raise LayoutProblem(
-            f"a diagram needs Graphviz: install the program `dot` (package graphviz), or `pip install pygraphviz` ({error})"
+            "a diagram needs Graphviz: `pip install pygraphviz`, or install the program `dot` (package graphviz); "
+            f"{error}"
         ) from None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about fonts that are not installed
@@ -46,6 +47,12 @@ def _by_library(text: str, form: str) -> bytes:
             raise LayoutProblem(f"pygraphviz failed: {error}") from None
     assert isinstance(data, bytes)
     return data
+
+
+def _titled(data: bytes) -> bytes:
+    """Return an SVG whose titles, which screen readers say, are the tooltips and not the names of Graphviz's nodes."""
+    data = re.sub(rb'<title>[^<]*(</title>\s*<g id="a_[^"]*"><a xlink:title="([^"]*)")', rb"<title>\2\1", data)
+    return re.sub(rb'(class="edge">\s*)<title>[^<]*</title>\s*', rb"\1", data)
 
 
 def _dateless(data: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""What there is to draw: the structure of the text as a tree, repeats folded, several uses of a text laid over each other.
+"""What there is to draw: the structure of the text as a tree, repeats folded, uses of one text laid over each other.
 
 Uses of one text (the rounds of a loop, the uses of a block) are merged by the place in the text: what stands at one
 place is one part, whichever use made it. So a block is drawn once for all of its uses, and a part that only some of
@@ -121,7 +121,8 @@ class Outline:
         order: list[int] = []
         for number, use in enumerate(group.uses):
             last, seen = -1, set()
-            for key, atom in self._atoms(use.region):
+            for place, atom in self._atoms(use.region):
+                key = place
                 while key in seen:  # the same place again, in a round that is not folded
                     key = self._key(key, "again")
                 seen.add(key)
@@ -229,7 +230,9 @@ class Outline:
                 runs[-1].append(part)
             else:
                 runs.append([part])
-        return [self._join([part for part in run if isinstance(part, Group)]) if len(run) > 1 else run[0] for run in runs]
+        return [
+            self._join([part for part in run if isinstance(part, Group)]) if len(run) > 1 else run[0] for run in runs
+        ]
 
     def _follows(self, run: list[Part], part: Part) -> bool:
         first, last = run[0], run[-1]
@@ -282,7 +285,7 @@ def _narrow(part: Part, uses: int) -> Part:
     inner = part.parts[0]
     if not isinstance(inner, Group) or len(set(inner.present)) < len(part.uses):
         return part
-    if inner.parallel or part.parallel and inner.count != (1, 1):
+    if inner.parallel or (part.parallel and inner.count != (1, 1)):
         return part
     inner.count = (inner.count[0] * part.count[0], inner.count[1] * part.count[1])
     inner.parallel = part.parallel

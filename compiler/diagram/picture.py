@@ -17,7 +17,7 @@ class Box(NamedTuple):
     kind    "layer" (operators that follow each other), "block" (drawn in detail elsewhere), "input" or "output"
     cells   what it does, in order
     name    its path in the `state_dict`
-    count   how often it is repeated, as text; empty for once
+    times   how often it is repeated, as text; empty for once
     cost    parameters and multiply-adds, as text
     notes   what holds for some of its uses only
     title   what a screen reader says: where it stands in the text, its operators in full
@@ -28,7 +28,7 @@ class Box(NamedTuple):
     kind: str
     cells: tuple[Cell, ...]
     name: str
-    count: str
+    times: str
     cost: str
     notes: tuple[str, ...]
     title: str

@@ -1,4 +1,4 @@
-"""How each part of an outline is drawn: as a cluster, as one box that is explained beside, or as layers among others."""
+"""How each part of an outline is drawn: as a cluster, as one box that is explained beside, or as plain layers."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -157,9 +157,7 @@ def _place(
             _place(part, inner, graph, boxes, levels - 1, found, whole)
 
 
-def _splice(
-    group: Group, frame: Frame, fold: Group | None, partial: Missing | None, groups: tuple[Group, ...]
-) -> None:
+def _splice(group: Group, frame: Frame, fold: Group | None, partial: Missing | None, groups: tuple[Group, ...]) -> None:
     """Put the layers of a simple group among those of the group around it."""
     fold = group if group.count != (1, 1) else fold
     groups = (*groups, group)

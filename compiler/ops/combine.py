@@ -72,8 +72,6 @@ def _arithmetic(name: str, summary: str, role: str, several: str, number: str, *
 
     def shape(call: Call) -> tuple[Tensor, ...]:
         other = call.arguments["other"]
-        if name == "sub":
-            _no_truth_values(call)
         if len(call.inputs) == 1:
             if other is None:
                 raise Problem(
@@ -82,6 +80,7 @@ def _arithmetic(name: str, summary: str, role: str, several: str, number: str, *
                     "has one value",
                     help=f"`{name} {{ identity; ... }}` takes one value from each statement, `{name}(2)` a number",
                 )
+            _no_truth_values(call, name)
             dtype = promoted((call.x.dtype, "float32" if isinstance(other, float) else "int64"), (1,))
             return (call.x._replace(dtype=_result(name, dtype)),)
         if other is not None:
@@ -92,6 +91,7 @@ def _arithmetic(name: str, summary: str, role: str, several: str, number: str, *
                 argument="other",
                 help=f"use two: `{name} {{ ... }} -> {name}({other})`",
             )
+        _no_truth_values(call, name)
         sizes, batch = aligned(call, name)
         dtype, single = call.x.dtype, rank(call.x) == 0
         for x in call.inputs[1:]:
@@ -133,9 +133,10 @@ def _result(name: str, dtype: str) -> str:
     return dtype
 
 
-def _no_truth_values(call: Call) -> None:
+def _no_truth_values(call: Call, name: str) -> None:
+    """torch can add truth values, but not subtract them."""
     for index, x in enumerate(call.inputs):
-        if x.dtype == "bool":
+        if name == "sub" and x.dtype == "bool":
             raise Problem(
                 "E0307", "`sub` has no meaning for truth values", "truth values", input=index, help="`ne` compares them"
             )

@@ -1,10 +1,12 @@
 """Lines of Python laid out as `ruff format` leaves them: the writer of the text, and how a long statement is broken."""
 
 import ast
+import re
 
 from archc.dsl.source import Span
 
 WIDTH = 88
+_NAME = re.compile(r"(?<![\w.])[A-Za-z]+\b")
 _INDENT = "    "
 
 
@@ -18,14 +20,16 @@ class Lines:
     ('x = 1\\n\\n', (None, None))
     """
 
-    __slots__ = ("_lines", "_origins")
+    __slots__ = ("_lines", "_origins", "names")
 
     def __init__(self) -> None:
         self._lines: list[str] = []
         self._origins: list[Span | None] = []
+        self.names: set[str] = set()  # that statements use: what has to be imported
 
     def add(self, text: str, *, depth: int = 0, origin: Span | None = None) -> None:
         """Add one statement, `depth` levels deep, broken over several lines where it is too long."""
+        self.names.update(_NAME.findall(text))
         for line in broken(text, depth):
             self._lines.append(line)
             self._origins.append(origin)
