@@ -105,6 +105,18 @@ class Network:
             raise EnvironmentProblem(str(error)) from None
         write_bytes(os.fspath(path), data)
 
+    def to_networkx(self) -> "nx.MultiDiGraph[str | int]":
+        """Return the network as a graph of networkx: operators as nodes, with their costs; sizes on the edges.
+
+        >>> import networkx
+        >>> graph = compile("d2l/lenet").to_networkx()
+        >>> [graph.nodes[node]["op"] for node in networkx.topological_sort(graph)][:4]
+        ['input', 'conv', 'sigmoid', 'avg_pool']
+        """
+        from archc.compiler.exchange import to_networkx
+
+        return to_networkx(self.checked.shaped)
+
     def _repr_svg_(self) -> str:
         from archc.compiler.diagram import svg
 

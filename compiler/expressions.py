@@ -423,7 +423,7 @@ class Evaluator:
         """Compute what a `for` goes over."""
         value = yield self.evaluate(expression, scope)
         if type(value) in (list, tuple):
-            return value  # type: ignore[no-any-return]
+            return value
         help = f"for numbers from 0, write `range({show(value)})`" if isinstance(value, int) else ""
         raise stop(
             "E0204",

@@ -193,7 +193,21 @@ class Attribute(Node):
     span: Span
 
 
-Expression: TypeAlias = Name | Literal | ListOf | TupleOf | Comprehension | Unary | Binary | Comparison | Conditional | Call | Index | Slice | Attribute
+Expression: TypeAlias = (
+    Name
+    | Literal
+    | ListOf
+    | TupleOf
+    | Comprehension
+    | Unary
+    | Binary
+    | Comparison
+    | Conditional
+    | Call
+    | Index
+    | Slice
+    | Attribute
+)
 
 
 class TuplePattern(Node):

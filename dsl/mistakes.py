@@ -272,10 +272,9 @@ def bare_tuple(parser: "Parser", token: Token) -> Token | None:
     """`for i, x in xs`, `let a, b = ...`, `... as a, b`."""
     from archc.dsl.recovery import skip
 
-    if token.kind != "," or parser.last.kind != "NAME" or len(parser.stack) < 2:
-        return None
-    word = parser.stack[-2].symbol
-    if word not in ("for", "let", "as"):
+    before = parser.source.text[max(0, parser.last.start - 5) : parser.last.start].split()
+    word = before[-1] if before else ""
+    if token.kind != "," or parser.last.kind != "NAME" or word not in ("for", "let", "as"):
         return None
     found = NAMES.match(parser.source.text, parser.last.start)
     names = found[0] if found else parser.last.text

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 # Signs and words worth naming, in the order in which they are named. Operators are not: too many could follow.
 NAMED = (",", ")", "]", "}", "{", ":", "=", "->", "as", "import", "in", "else", "block")
 
+OPERATORS = frozenset(("+", "-", "*", "/", "%", "**", "==", "!=", "<", "<=", ">", ">=", "and", "or"))
+
 
 def found(token: Token) -> str:
     """Describe a token.
@@ -85,7 +87,11 @@ def help(parser: "Parser", token: Token) -> str:
     if parser.accepts("LABEL"):
         return _help_stage(parser, token)
     if kind == "." and parser.accepts("->"):
-        return "stages follow each other with `->`"
+        return "stages follow each other with `->`; sizes such as `in.channels` stand in arguments and `let`"
+    if kind in OPERATORS and parser.accepts("->"):
+        return (
+            "arithmetic stands in arguments and `let`; tensors are combined by `add`, `mul` and other ops with braces"
+        )
     if parser.accepts("NUMBER"):
         if kind in ("for", "if"):
             return "a list is made by `[x for x in xs if c]`, a choice by `a if c else b`"

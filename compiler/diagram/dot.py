@@ -51,7 +51,7 @@ def dot_text(figure: Figure, *, direction: str = "tb", dpi: int | None = None) -
     graph.attr("edge", fontname=FONT, fontsize=SMALL, fontcolor=INK, color=LINE, arrowsize="0.55", penwidth="0.9")
     for drawing in figure.drawings:
         # Graphviz forgets the labels of edges when it packs: they become boxes without a border then.
-        _Drawing(graph, drawing, _style(figure, drawing), apart=len(figure.drawings) > 1).write()
+        _Drawing(graph, drawing, _style(figure, drawing, direction), apart=len(figure.drawings) > 1).write()
     _stack(graph, figure)
     return str(graph.source)
 
@@ -189,11 +189,13 @@ def _title(cluster: Cluster) -> str:
     return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0">{"".join(lines)}</TABLE>>'
 
 
-def _style(figure: Figure, drawing: Drawing) -> str:
+def _style(figure: Figure, drawing: Drawing, direction: str) -> str:
     """How boxes are written.
 
     "line" is on one line, "rows" has the cost below, "column" the small operators too, "stacked" breaks long labels.
     """
+    if direction == "lr":
+        return "stacked"  # boxes stand in a row, so width is what there is least of
     widest = max(max(_rows(each)) for each in figure.drawings)
     if len(figure.drawings) == 1 and widest == 1:
         return "line"

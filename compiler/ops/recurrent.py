@@ -123,7 +123,8 @@ def _apply_two_states(call: Call) -> Statements:
     return Statements(
         (
             f"{{y0}}, ({{y1}}, {{y2}}) = {{module}}({{0}}{first})",
-            "{y1}, {y2} = {y1}.transpose(0, 1), {y2}.transpose(0, 1)",
+            "{y1} = {y1}.transpose(0, 1)",
+            "{y2} = {y2}.transpose(0, 1)",
         )
     )
 

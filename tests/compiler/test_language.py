@@ -256,6 +256,8 @@ def test_blocks_in_loops_are_multiplied_too() -> None:
     assert codes(text) == ["E0702"]
 
 
-@pytest.mark.parametrize("text", ["9 ** 99", "[0] * 10 ** 9", "range(10 ** 9)", "1 / 0", "2 ** 62 * 4", "10 ** 308 * 1e308"])
+@pytest.mark.parametrize(
+    "text", ["9 ** 99", "[0] * 10 ** 9", "range(10 ** 9)", "1 / 0", "2 ** 62 * 4", "10 ** 308 * 1e308"]
+)
 def test_numbers_are_bounded(text: str) -> None:
     assert codes(f"arch A {{ input x: [4]\nlet n = {text}\nrelu }}") == ["E0206"]

@@ -1,0 +1,254 @@
+"""The PyTorch source: what it reads like, and that it is the same every time."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from torch import nn
+
+import archc
+import archc.api
+from archc.api import Network
+from archc.compiler.source import Written, write
+from archc.compiler.source.names import MODULE_ATTRIBUTES
+from archc.files import open_text
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+CASES = {
+    "lenet": "d2l/lenet",
+    "resnet18": "resnet18",
+    "googlenet": "googlenet",
+    "unet": "unet",
+    "densenet": "densenet121",
+}
+
+
+def written(text: str) -> Written:
+    return write(archc.api.network(open_text(text), {}).checked.shaped)
+
+
+def body(text: str) -> str:
+    """The classes of the source of an architecture, without what stands above them."""
+    source = written(text).text
+    return source[source.index("# from") :]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_golden_source(case: str) -> None:
+    """Run with ARCHC_REGENERATE=1 to accept what changed, and read the difference."""
+    source = archc.compile(CASES[case]).source()
+    file = GOLDEN / case / "source.py"
+    if os.environ.get("ARCHC_REGENERATE"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(source, encoding="utf-8")
+    assert source == file.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("case", [*CASES.values(), "resnet50", "vgg16", "alexnet"])
+def test_formatted(case: str) -> None:
+    source = archc.compile(case).source()
+    for command in (
+        ["format", "--isolated", "-"],
+        ["check", "--isolated", "--select", "E4,E7,E9,F,I,UP,N,RET", "--ignore", "N812", "-"],
+    ):
+        found = subprocess.run([sys.executable, "-m", "ruff", *command], input=source, capture_output=True, text=True)
+        assert found.returncode == 0, found.stdout + found.stderr
+        if command[0] == "format":
+            assert found.stdout == source
+
+
+def test_same_text_for_every_hash_seed() -> None:
+    code = "import archc, hashlib; print(hashlib.sha256(archc.compile('googlenet').source().encode()).hexdigest())"
+    seen = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(seen) == 1
+
+
+def test_every_line_has_its_origin() -> None:
+    network = archc.compile("resnet18")
+    source = write(network.checked.shaped)
+    lines = source.text.splitlines()
+    assert len(source.lines) == len(lines)
+    conv = next(i for i, line in enumerate(lines) if "x = self.conv1(x)" in line)
+    origin = source.lines[conv]
+    assert origin is not None
+    assert "conv(channels, 3" in origin.text
+    assert source.main == "ResNet18"
+
+
+def test_module_attributes_are_those_of_torch() -> None:
+    assert {name for name in dir(nn.Module()) if not name.startswith("__")} == MODULE_ATTRIBUTES
+
+
+def test_chain_is_sequential() -> None:
+    assert (
+        body("arch Net { input x: [4]; linear(8) -> relu; linear(2) }")
+        == '''\
+# from <text>:1
+class Net(nn.Sequential):
+    """4 -> 2"""
+
+    def __init__(self) -> None:
+        super().__init__(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+'''
+    )
+
+
+def test_instances_that_differ_in_numbers_share_a_class() -> None:
+    source = body(
+        "block unit(c, k = 3, s = 1) { conv: conv(c, k, stride=s, padding=k // 2) -> relu }\n"
+        "arch Net { input x: [3, 8, 8]; a: unit(4); b: unit(8, 5, s=2); c: unit(8, 1) }"
+    )
+    assert (
+        source
+        == '''\
+# from <text>:1
+class Unit(nn.Module):
+    """3x8x8 -> 4x8x8"""
+
+    def __init__(
+        self, in_channels: int, padding: int, c: int, k: int = 3, s: int = 1
+    ) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, c, kernel_size=k, stride=s, padding=padding)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.conv(x))
+
+
+# from <text>:2
+class Net(nn.Module):
+    """3x8x8 -> 8x4x4"""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = Unit(3, 1, 4)
+        self.b = Unit(4, 2, 8, k=5, s=2)
+        self.c = Unit(8, 0, 8, k=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.a(x)
+        x = self.b(x)
+        return self.c(x)
+'''
+    )
+
+
+def test_instances_that_differ_in_structure_do_not() -> None:
+    source = body(
+        "block unit(c, deep) { a: conv(c, 1); if deep { b: conv(c, 1) } }\n"
+        "arch Net { input x: [4, 8, 8]; unit(4, false) -> unit(4, true) -> unit(4, false) }"
+    )
+    assert "class Unit(nn.Module):" in source
+    assert "class UnitB(nn.Module):" in source
+    assert "super().__init__(Unit(), UnitB(), Unit())" in source
+
+
+def test_residual_block() -> None:
+    source = body(
+        "block scale(r) { mul { identity; { global_avg_pool -> conv(r, 1) -> relu -> conv(in.channels, 1) -> sigmoid } } }\n"
+        "block unit(c) { add { identity; { norm: batch_norm -> conv: conv(c, 1) } }; add { identity; conv2: conv(c, 1) } }\n"
+        "arch Net { input x: [4, 8, 8]; a: unit(4); b: scale(2) }"
+    )
+    assert (
+        """
+        identity = x
+        x = self.norm(x)
+        x = self.conv(x)
+        x = identity + x
+        return x + self.conv2(x)
+"""
+        in source
+    )
+    assert "return x * super().forward(x)" in source
+
+
+def test_branches_and_named_values() -> None:
+    source = body(
+        "block two(c) {\n"
+        "    concat { { conv(c, 1) -> relu -> conv(c, 1) }; { conv(c, 1) -> relu -> conv(c, 1) }; identity } as joined\n"
+        "    conv(c, 1)\n"
+        "    add { identity; joined -> conv(c, 1) }\n"
+        "}\n"
+        "arch Net { input x: [4, 8, 8]; body: two(4) }"
+    )
+    assert (
+        """
+        conv1, relu1, conv2, conv3, relu2, conv4, conv5, conv6 = self
+        branch1 = conv1(x)
+        branch1 = relu1(branch1)
+        branch1 = conv2(branch1)
+        branch2 = conv3(x)
+        branch2 = relu2(branch2)
+        branch2 = conv4(branch2)
+        joined = torch.cat([branch1, branch2, x], dim=1)
+        x = conv5(joined)
+        return x + conv6(joined)
+"""
+        in source
+    )
+
+
+def test_several_results_and_results_of_training() -> None:
+    source = written(
+        "arch Net { input x: [4]; stem: linear(8) as features; aux_head: linear(3) as aux\n"
+        "features -> head: linear(2) as logits; output logits, features; output aux when training }"
+    ).text
+    assert (
+        '''
+class NetOutput(NamedTuple):
+    """The results of Net."""
+
+    logits: Tensor
+    features: Tensor
+    aux: Tensor
+'''
+        in source
+    )
+    assert (
+        """
+    def forward(self, x: Tensor) -> NetOutput:
+        features = self.stem(x)
+        aux = self.aux_head(features) if self.training else None
+        logits = self.head(features)
+        if self.training:
+            return NetOutput(logits, features, aux)
+        return NetOutput(logits, features)
+"""
+        in source
+    )
+
+
+def test_several_inputs() -> None:
+    source = body(
+        "block up(c) { input x, skip; x -> conv_transpose(c, 2, stride=2) as grown; concat { grown; skip }; conv(c, 1) }\n"
+        "arch Net { input low: [4, H, W]; input high: [2, 8, 8]; low; up(2) { identity; high } }"
+    )
+    assert "def forward(self, x: Tensor, skip: Tensor) -> Tensor:" in source
+    assert "def forward(self, low: Tensor, high: Tensor) -> Tensor:" in source
+    assert 'torch._assert(low.shape[-2] == 4, "H must be 4")' in source
+
+
+def test_dead_steps_are_kept_but_not_run() -> None:
+    source = body("arch Net { input x: [4]; spare: linear(2) as unused; x -> head: linear(3) }")
+    assert "self.spare = nn.Linear(4, 2)" in source
+    assert "self.spare(" not in source
+
+
+def test_large_networks_in_linear_time() -> None:
+    text = "block unit(c) { add { identity; { conv(c, 1) -> batch_norm -> relu } } }\n"
+    network: Network = archc.api.network(
+        open_text(text + "arch Net { input x: [4, 8, 8]; repeat 1500 { unit(4) } }"), {}
+    )
+    source = write(network.checked.shaped).text
+    assert "super().__init__(*[Unit() for _ in range(1500)])" in source
