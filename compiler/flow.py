@@ -11,8 +11,8 @@ from archc.compiler.paths import Paths, Tag
 from archc.compiler.problems import Stop, follow_on, stop
 from archc.compiler.scope import Binding, Scope
 from archc.compiler.trampoline import Task
-from archc.compiler.uses import use_stage
-from archc.compiler.values import POISON, Wire, kind_of, show
+from archc.compiler.uses import bind_stage, use_stage
+from archc.compiler.values import POISON, BlockValue, ModuleValue, OpValue, Wire, kind_of, show
 from archc.dsl import ast
 from archc.dsl.diagnostics import Diagnostic
 from archc.dsl.source import Span
@@ -79,10 +79,24 @@ class Statements:
                 context.results.extend((name, statement.training) for name in statement.names)
             case ast.Expect():
                 _directly("an `expect`", statement.span, context)  # checked when the whole network stands
-            case ast.Module() | ast.Init() | ast.Function():
+            case ast.Module():
+                yield self._module(statement, context)
+            case ast.Init() | ast.Function():
                 word = statement.span.text.split(maxsplit=1)[0]
                 raise stop("E0010", statement.span, f"this version of archc does not know `{word}` here", "not yet")
         return value
+
+    def _module(self, statement: ast.Module, context: Context) -> Task[None]:
+        """Declare a module: it has its path and its place here, and is applied where its name is a stage."""
+        text = yield self.evaluator.template(statement.label, context.scope)
+        found = yield self.evaluator.name(statement.use.name, context.scope)
+        if not isinstance(found, BlockValue | OpValue):
+            label = f"is {kind_of(found)}"
+            raise stop("E0103", statement.use.name.span, "a module is made of an op or a block", label)
+        given = yield bind_stage(self, found, statement.use, context)
+        path = context.paths.label(Tag(text, statement.label.span))
+        module = ModuleValue(found, given, path, self.builder.place(), statement.label.span)
+        context.scope.bind(ast.Name(text, statement.label.span), module)
 
     def claim(self, test: ast.Expression, message: ast.Template | None, scope: Scope, title: str) -> Task[None]:
         """Check a `require` or an `expect`."""

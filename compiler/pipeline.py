@@ -16,6 +16,7 @@ from archc.compiler.ir import ShapedGraph
 from archc.compiler.problems import Stop, did_you_mean
 from archc.compiler.program import Definition, Program
 from archc.compiler.shapes import Shapes
+from archc.compiler.sharing import check_sharing
 from archc.compiler.values import Given
 from archc.dsl import ast
 from archc.dsl.diagnostics import ArchError, Diagnostic, Label
@@ -92,6 +93,7 @@ def check(definition: Definition, passed: Mapping[str, Given]) -> Checked:
         shaped = infer(elaborated.graph, shapes)
     except ArchError as error:
         raise _error([*found, *error.diagnostics], passed) from None
+    found.extend(check_sharing(shaped))
     if not any(diagnostic.severity == "error" for diagnostic in found):
         found.extend(check_claims(elaborated.claims, shaped, Statements(Builder(shapes))))
     if any(diagnostic.severity == "error" for diagnostic in found):

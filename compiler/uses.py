@@ -1,7 +1,7 @@
 """Names as stages: an op, a block, the name of a value, `in` or `identity`."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from archc.compiler.arguments import bind_block, bind_op
 from archc.compiler.builder import Limit
@@ -15,7 +15,7 @@ from archc.compiler.paths import Paths, Tag
 from archc.compiler.problems import Stop, stop
 from archc.compiler.scope import Binding
 from archc.compiler.trampoline import Task
-from archc.compiler.values import POISON, BlockValue, Given, OpValue, Wire, kind_of, show
+from archc.compiler.values import POISON, BlockValue, Given, ModuleValue, OpValue, Wire, kind_of, show
 from archc.dsl import ast
 from archc.dsl.diagnostics import Label, Use
 from archc.dsl.source import Span
@@ -29,10 +29,19 @@ DEEPEST_BLOCK = 200
 def use_stage(flow: "Statements", use: ast.Use, tag: Tag | None, value: Flow, context: Context) -> Task[Flow]:
     """Apply what a name stands for to the value that flows."""
     found = yield _lookup(flow, use.name, value, context)
-    if isinstance(found, BlockValue):
-        return (yield _block(flow, found, use, tag, value, context))
-    if isinstance(found, OpValue):
-        return (yield _op(flow, found, use, tag, value, context))
+    if isinstance(found, ModuleValue):
+        if tag is not None or use.arguments is not None:
+            what, span = ("label", tag.span) if tag is not None else ("arguments", use.span)
+            related = [Label(found.span, "declared here")]
+            message = f"`{use.name.text}` is a module, which has its {what} already"
+            raise stop("E0203", span, message, "given again", related=related, help=f"write `{use.name.text}` alone")
+        site = Site(found.path, True, found.place)
+        return (yield _stage(flow, found.value, found.given, site, use, value, context))
+    if isinstance(found, BlockValue | OpValue):
+        place = flow.builder.place()
+        given = yield bind_stage(flow, found, use, context)
+        site = _site(found, use, tag, place, context)
+        return (yield _stage(flow, found, given, site, use, value, context))
     if found is POISON:
         return POISON
     what = f"`{use.name.text}`"
@@ -87,21 +96,62 @@ def _inputs(
     return found
 
 
+class Site(NamedTuple):
+    """Where a module stands: its path (`None` where it has none), whether that is a label, its place in the text."""
+
+    path: str | None
+    labelled: bool
+    place: int
+
+
+def _site(found: BlockValue | OpValue, use: ast.Use, tag: Tag | None, place: int, context: Context) -> Site:
+    """Take the path of an op or block: its label, else the next index if it counts."""
+    if tag is not None:
+        return Site(context.paths.label(tag), True, place)
+    counts = not found.block.inline if isinstance(found, BlockValue) else found.op.counts
+    return Site(context.paths.index(use.name.span) if counts else None, False, place)
+
+
+def bind_stage(
+    flow: "Statements", found: BlockValue | OpValue, use: ast.Use, context: Context
+) -> Task[dict[str, Given]]:
+    """Compute the arguments of an op or block that is used as a stage, and bind all of them."""
+    passed = yield flow.evaluator.arguments(use.arguments or (), context.scope)
+    bind_whole = bind_block if isinstance(found, BlockValue) else bind_op
+    return bind_whole(found, passed, _head(use), whole=True)  # type: ignore[arg-type]
+
+
+def _stage(
+    flow: "Statements",
+    found: BlockValue | OpValue,
+    given: Mapping[str, Given],
+    site: Site,
+    use: ast.Use,
+    value: Flow,
+    context: Context,
+) -> Task[Flow]:
+    """Apply an op or block whose arguments and place are known. A label holds for the braces too."""
+    paths = Paths(site.path) if site.path is not None and site.labelled else context.paths
+    outside = context._replace(paths=paths)
+    if isinstance(found, BlockValue):
+        return (yield _block(flow, found, given, site, use, value, outside))
+    return (yield _op(flow, found, given, site, use, value, outside))
+
+
 # ---- ops
 
 
-def _op(flow: "Statements", found: OpValue, use: ast.Use, tag: Tag | None, value: Flow, context: Context) -> Task[Flow]:
+def _op(
+    flow: "Statements",
+    found: OpValue,
+    given: Mapping[str, Given],
+    site: Site,
+    use: ast.Use,
+    value: Flow,
+    context: Context,
+) -> Task[Flow]:
     op = found.op
-    place = flow.builder.place()
-    passed = yield flow.evaluator.arguments(use.arguments or (), context.scope)
-    given = bind_op(found, passed, _head(use), whole=True)
     arguments = {parameter.name: _argument(op.name, parameter, given) for parameter in op.parameters}
-    path, inner = "", context
-    if tag is not None:
-        path = context.paths.label(tag)
-        inner = context._replace(paths=Paths(path))
-    elif op.counts:
-        path = context.paths.index(use.name.span)
 
     def apply(results: list[Flow]) -> Flow:
         inputs = tuple(result for result in results if isinstance(result, int))
@@ -112,17 +162,17 @@ def _op(flow: "Statements", found: OpValue, use: ast.Use, tag: Tag | None, value
             arguments,
             {name: argument.span for name, argument in given.items()},
             inputs,
-            path=path,
-            labelled=tag is not None,
-            place=place,
+            path=site.path or "",
+            labelled=site.labelled,
+            place=site.place,
             frame=context.frame,
             span=_head(use),
         )
 
     if use.branches is None:
-        return apply((yield _inputs(flow, f"`{op.name}`", op.inputs, use, value, inner)))
-    with flow.builder.region("merge", op.name, value, use.span, place=place) as region:
-        region.outputs = apply((yield _inputs(flow, f"`{op.name}`", op.inputs, use, value, inner)))
+        return apply((yield _inputs(flow, f"`{op.name}`", op.inputs, use, value, context)))
+    with flow.builder.region("merge", op.name, value, use.span, place=site.place) as region:
+        region.outputs = apply((yield _inputs(flow, f"`{op.name}`", op.inputs, use, value, context)))
     return region.outputs
 
 
@@ -142,22 +192,18 @@ def _argument(op: str, parameter: Parameter, given: Mapping[str, Given]) -> obje
 
 
 def _block(
-    flow: "Statements", found: BlockValue, use: ast.Use, tag: Tag | None, value: Flow, context: Context
+    flow: "Statements",
+    found: BlockValue,
+    given: Mapping[str, Given],
+    site: Site,
+    use: ast.Use,
+    value: Flow,
+    context: Context,
 ) -> Task[Flow]:
-    block, place = found.block, flow.builder.place()
+    block = found.block
     what = f"block `{block.name.text}`"
     if context.depth >= DEEPEST_BLOCK:
         raise _endless(use, context.frame)
-    passed = yield flow.evaluator.arguments(use.arguments or (), context.scope)
-    given = bind_block(found, passed, _head(use), whole=True)
-    path, outside = None, context
-    if tag is not None:
-        path = context.paths.label(tag)
-        outside = context._replace(paths=Paths(path))
-    elif not block.inline:
-        path = context.paths.index(use.name.span)
-    paths = context.paths if path is None else outside.paths if tag is not None else Paths(path)
-
     declared = [statement.name for statement in block.body.statements if isinstance(statement, ast.Input)]
     if use.branches is not None and not declared:
         raise stop(
@@ -169,7 +215,7 @@ def _block(
             help=f"declare them in the block, `input a, b`, or write `-> {block.name.text}` without braces",
         )
     count = len(declared) or 1
-    flows = yield _inputs(flow, what, (count, count), use, value, outside)
+    flows = yield _inputs(flow, what, (count, count), use, value, context)
 
     scope = yield flow.evaluator.open(block.parameters, given, found.unit, block.body, what)
     arguments = {name: binding.value for name, binding in scope.names.items()}
@@ -177,6 +223,8 @@ def _block(
         scope.names["in"] = Binding(as_value(flows[0]), use.span)
     inputs = {name.text: flow for name, flow in zip(declared, flows, strict=False)}
     frame = Frame(Use(block.name.text, use.name.span), context.frame)
+    # A label has opened the scope already; an index opens one for the block alone; an inline block opens none.
+    paths = context.paths if site.labelled or site.path is None else Paths(site.path)
     inner = Context(scope, paths, frame, context.depth + 1, [], inputs, context.rounds)
     taken: Flow = POISON if POISON in flows else tuple(one for one in flows if isinstance(one, int))
     kind = "inline" if block.inline else "block"
@@ -185,9 +233,9 @@ def _block(
         block.name.text,
         taken,
         use.span,
-        path=path,
-        labelled=tag is not None,
-        place=place,
+        path=site.path,
+        labelled=site.labelled,
+        place=site.place,
         arguments=arguments,
         definition=block,
     ) as region:

@@ -38,6 +38,16 @@ class OpValue(NamedTuple):
     bound: Mapping[str, Given]
 
 
+class ModuleValue(NamedTuple):
+    """A module declared by `module name = ...`: what it applies, all arguments bound, and where it stands."""
+
+    value: BlockValue | OpValue
+    given: Mapping[str, Given]
+    path: str
+    place: int
+    span: Span
+
+
 class FunctionValue(NamedTuple):
     """A function of the text: `let f(a, b = 1) = ...`."""
 
@@ -96,6 +106,8 @@ def kind_of(value: object) -> str:
             return "an op"
         case FunctionValue() | Builtin():
             return "a function"
+        case ModuleValue():
+            return "a module"
         case Wire():
             return "a value of the network"
         case _:
@@ -130,6 +142,8 @@ def _show(value: object) -> str:
             return value.name
         case Wire():
             return "a value"
+        case ModuleValue():
+            return value.path
         case list():
             return "[" + ", ".join(map(_show, value)) + "]"
         case tuple():

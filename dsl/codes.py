@@ -39,6 +39,7 @@ CODES: dict[str, str] = {
     "E0305": "a size that must be a number is not known",
     "E0306": "the input sizes cannot be met",
     "E0307": "wrong kind of numbers",
+    "E0308": "one module, inputs of several sizes",
     # 04: flow
     "E0401": "wrong number of inputs",
     "E0402": "wrong number of outputs",

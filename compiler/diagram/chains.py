@@ -6,8 +6,11 @@ from archc.compiler.diagram.outline import Leaf
 from archc.compiler.diagram.plan import Frame, Slot
 
 
-def chains(frame: Frame, pairs: Iterable[tuple[object, object]], small: Callable[[Leaf], bool]) -> list[list[Slot]]:
-    """Return the slots of a frame in the groups that are one box each, in order."""
+def chains(frame: Frame, pairs: Iterable[tuple[object, object]], small: Callable[[Leaf], str]) -> list[list[Slot]]:
+    """Return the slots of a frame in the groups that are one box each, in order.
+
+    `small` returns the name of a small operator, nothing for one of weight.
+    """
     after: dict[object, set[object]] = {}
     before: dict[object, set[object]] = {}
     for tail, head in pairs:
@@ -45,12 +48,19 @@ def _next(slot: Slot, after: dict[object, set[object]], before: dict[object, set
     return head if alike else None
 
 
-def _boxes(chain: list[Slot], small: Callable[[Leaf], bool]) -> list[list[Slot]]:
-    """Cut a chain: small operators stand with the one before them, or after them where a norm begins the chain."""
-    weighty = [i for i, slot in enumerate(chain) if not (isinstance(slot.part, Leaf) and small(slot.part))]
-    if len(weighty) < 2:
-        return [chain]
-    leading = weighty[0] > 1  # norm and activation before the first convolution: so before every one
-    cuts = [i + 1 for i in weighty[:-1]] if leading else weighty[1:]
-    starts = [0, *cuts]
-    return [chain[a:b] for a, b in zip(starts, [*cuts, len(chain)], strict=True)]
+def _boxes(chain: list[Slot], small: Callable[[Leaf], str]) -> list[list[Slot]]:
+    """Cut a chain so that each box has one operator of weight, with the small ones after it.
+
+    Where a small operator begins the chain (a norm before a convolution, dropout before a linear layer), the next of
+    its kind begins the next box.
+    """
+    kinds = [small(slot.part) if isinstance(slot.part, Leaf) else "" for slot in chain]
+    boxes: list[list[Slot]] = []
+    weighty = True
+    for slot, kind in zip(chain, kinds, strict=True):
+        if not boxes or (weighty and (not kind or kind == kinds[0])):
+            boxes.append([])
+            weighty = False
+        boxes[-1].append(slot)
+        weighty = weighty or not kind
+    return boxes

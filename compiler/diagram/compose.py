@@ -1,5 +1,6 @@
 """One drawing from its plan: which values flow between which boxes, and what the boxes say."""
 
+import os
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import takewhile
@@ -15,6 +16,7 @@ from archc.compiler.ir import Region, ShapedGraph, Tensor
 from archc.compiler.summary import written
 from archc.compiler.values import show
 from archc.dsl import ast
+from archc.dsl.source import Span
 
 
 class Port:
@@ -54,7 +56,7 @@ class Composer:
     def drawing(self, title: str, note: str) -> Drawing:
         """Return the drawing, under a title."""
         self._connect()
-        groups = chains(self._frame, self._wires, lambda leaf: is_small(leaf, self._graph))
+        groups = chains(self._frame, self._wires, self._small)
         ids: dict[End, str] = {}
         for number, members in enumerate(groups):
             ids.update((slot, f"{self._prefix}{number}") for slot in members)
@@ -67,6 +69,9 @@ class Composer:
         outputs = tuple(self._port_box(port, ids[port]) for port in self._ports.values() if port.kind == "output")
         cluster = Cluster(f"cluster_{self._prefix}", title, note, title, (*inputs, *content, *outputs))
         return Drawing(cluster, turned(self._turning(self._frame, ids), edges))
+
+    def _small(self, leaf: Leaf) -> str:
+        return node_of(leaf, self._graph).op.name if is_small(leaf, self._graph) else ""
 
     # ---- flow
 
@@ -299,12 +304,12 @@ class Composer:
         path = f"{node.path}: " if node.path else ""
         output = ", ".join(str(self._shaped.types[value]) for value in node.outputs)
         more = f" and {len(leaf.nodes) - 1} more" if len(leaf.nodes) > 1 else ""
-        return f"{path}{written(node)} to {output} at {node.span.source.name}:{node.span.line}{more}"
+        return f"{path}{written(node)} to {output} at {_line(node.span)}{more}"
 
     def _place(self, group: Group) -> str:
         span = group.uses[0].region.span
         words = [group.title, wording.together([path for path in group.paths if path] or [""])]
-        return f"{' '.join(filter(None, words))} at {span.source.name}:{span.line}"
+        return f"{' '.join(filter(None, words))} at {_line(span)}"
 
     def _port_box(self, port: Port, name: str) -> Box:
         texts = [self._sizes(pair) for pair in self._wires if port in pair]
@@ -351,6 +356,11 @@ def _within(path: str, scopes: set[str]) -> str:
     while around and around not in scopes:
         around = around.rpartition(".")[0]
     return path[len(around) + 1 :] if around and around != path else path
+
+
+def _line(span: Span) -> str:
+    """A line of the text by its file's name alone: from wherever it is drawn, the picture is the same."""
+    return f"{span.source.name.replace(os.sep, '/').rpartition('/')[2]}:{span.line}"
 
 
 def _count(group: Group) -> str:

@@ -209,10 +209,13 @@ def _box(box: Box, style: str) -> str:
         return f"<<I>{escape(box.cells[0].text)}</I>>"
     padding = 3 if box.kind == "block" else 2
     lines = _lines(box, style)
-    name = box.name if box.kind == "layer" and (style == "line" or not _INDEX.fullmatch(box.name)) else ""
-    first = [f"{name} {box.cost}".strip()] if style == "rows" else [name, box.cost]
+    name = box.name if box.kind == "layer" and not _INDEX.fullmatch(box.name) else ""
+    first = [" · ".join(filter(None, [name, box.cost]))] if style in ("line", "rows") else [name, box.cost]
     small = [*first, *box.notes]
-    small = [f'<FONT POINT-SIZE="{SMALL}" COLOR="{FAINT}">{escape(line)}</FONT>' for line in small if line]
+    space = "&#160;" if box.kind == "block" else ""  # between the text and the round corners
+    small = [
+        f'<FONT POINT-SIZE="{SMALL}" COLOR="{FAINT}">{space}{escape(text)}{space}</FONT>' for text in small if text
+    ]
     columns = lcm(*map(len, lines))
     rows = []
     for line in lines:
@@ -234,7 +237,7 @@ def _box(box: Box, style: str) -> str:
 def _folded(label: str) -> str:
     """A label on two lines where it is long and has two parts."""
     first, comma, rest = label.rpartition(", ")
-    return f"{escape(first + ',')}<BR/>{escape(rest)}" if comma and len(label) > 17 else escape(label)
+    return f"{escape(first + ',')}<BR/>{escape(rest)}" if comma and len(label) > 18 else escape(label)
 
 
 def _lines(box: Box, style: str) -> list[list[str]]:

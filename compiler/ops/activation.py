@@ -161,7 +161,7 @@ POINTWISE = (
 
 
 def prelu_shape(call: Call) -> tuple[Tensor, ...]:
-    floating(call, "prelu")
+    floating(call, "prelu", weights=True)
     number = call.integer("num_parameters")
     if number == 1:
         return same(call)

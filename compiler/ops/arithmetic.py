@@ -6,7 +6,7 @@ from archc.compiler.ir import Tensor
 from archc.compiler.ops.combine import aligned
 from archc.compiler.ops.entry import Call, Example, Expression, Op, Parameter, Problem
 from archc.compiler.ops.kinds import AXES, AXIS, FLAG, NON_NEGATIVE_NUMBER, NUMBER, optional
-from archc.compiler.ops.rules import elementwise, floating, plain, position, positions, promoted, same
+from archc.compiler.ops.rules import FLOATING, elementwise, floating, plain, position, positions, promoted, same
 
 # ---- one number at a time
 
@@ -157,18 +157,38 @@ WHERE = Op(
 # ---- summaries over axes
 
 
-def _reduction(name: str, summary: str, callee: str = "", *, only_one: bool = False, dtype: str = "") -> Op:
-    """Return the entry of a summary over axes; `dtype` is that of its result where it is not the input's."""
+def _same(dtype: str) -> str:
+    return dtype
+
+
+def _summed(dtype: str) -> str:
+    return dtype if dtype in FLOATING else "int64"
+
+
+def _reduction(
+    name: str,
+    summary: str,
+    callee: str = "",
+    *,
+    only_one: bool = False,
+    whole: bool = False,
+    dtype: Callable[[str], str] = _same,
+) -> Op:
+    """Return the entry of a summary over axes.
+
+    `whole` says that it takes whole numbers and truth values as well, `dtype` what its result holds.
+    """
 
     def shape(call: Call) -> tuple[Tensor, ...]:
-        floating(call, name)
+        if not whole:
+            floating(call, name)
         removed = positions(call)
         kept = tuple(
             1 if place in removed else size
             for place, size in enumerate(call.x.shape)
             if place not in removed or call.flag("keepdim")
         )
-        return (call.x._replace(shape=kept, dtype=dtype or call.x.dtype),)
+        return (call.x._replace(shape=kept, dtype=dtype(call.x.dtype)),)
 
     def function(call: Call) -> Expression:
         values: dict[str, object] = {"dim": plain(call.arguments["dim"])}
@@ -195,15 +215,15 @@ def _reduction(name: str, summary: str, callee: str = "", *, only_one: bool = Fa
 
 REDUCTIONS = (
     _reduction("mean", "The mean over axes."),
-    _reduction("sum", "The sum over axes."),
-    _reduction("max", "The largest number over axes.", "amax"),
-    _reduction("min", "The smallest number over axes.", "amin"),
-    _reduction("prod", "The product over an axis.", only_one=True),
+    _reduction("sum", "The sum over axes.", whole=True, dtype=_summed),
+    _reduction("max", "The largest number over axes.", "amax", whole=True),
+    _reduction("min", "The smallest number over axes.", "amin", whole=True),
+    _reduction("prod", "The product over an axis.", only_one=True, whole=True, dtype=_summed),
     _reduction("var", "The variance over axes (divided by n - 1)."),
     _reduction("std", "The standard deviation over axes (divided by n - 1)."),
     _reduction("logsumexp", "log(sum(exp(x))) over axes."),
-    _reduction("argmax", "The place of the largest number along an axis.", only_one=True, dtype="int64"),
-    _reduction("argmin", "The place of the smallest number along an axis.", only_one=True, dtype="int64"),
+    _reduction("argmax", "The place of the largest number along an axis.", only_one=True, dtype=lambda dtype: "int64"),
+    _reduction("argmin", "The place of the smallest number along an axis.", only_one=True, dtype=lambda dtype: "int64"),
 )
 
 

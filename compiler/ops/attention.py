@@ -24,8 +24,7 @@ def _widths(call: Call) -> tuple[int, int, int]:
 
 def multihead_attention_shape(call: Call) -> tuple[Tensor, ...]:
     name = "multihead_attention"
-    floating(call, name)
-    same_dtype(call, name)
+    floating(call, name, weights=True)
     if len(call.inputs) == 2:
         raise Problem(
             "E0401",

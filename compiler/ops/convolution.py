@@ -1,7 +1,10 @@
 """Convolutions, one to three spatial axes by the rank of the value."""
 
+from collections.abc import Mapping
+
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Construct, Example, Op, Parameter, Problem, Weight
+from archc.compiler.ops.given import accepting_weights, functional
 from archc.compiler.ops.kinds import COUNT_PER_AXIS, FLAG, PADDING, POSITIVE, SIZE_PER_AXIS, choice
 from archc.compiler.ops.rules import construct, divided, elements, folded, spatial, times
 from archc.compiler.sizes import Size
@@ -35,7 +38,7 @@ def _channels(call: Call) -> int:
 
 
 def conv_shape(call: Call) -> tuple[Tensor, ...]:
-    sizes = spatial(call, "conv")
+    sizes = spatial(call, "conv", weights=True)
     axes = len(sizes)
     kernel, stride, dilation = (call.each(name, axes) for name in ("kernel_size", "stride", "dilation"))
     padding = _padding(call, axes)
@@ -168,7 +171,7 @@ CONV = Op(
 
 
 def transpose_shape(call: Call) -> tuple[Tensor, ...]:
-    sizes = spatial(call, "conv_transpose")
+    sizes = spatial(call, "conv_transpose", weights=True)
     axes = len(sizes)
     names = ("kernel_size", "stride", "padding", "output_padding", "dilation")
     kernel, stride, padding, output_padding, dilation = (call.each(name, axes) for name in names)
@@ -256,4 +259,39 @@ CONV_TRANSPOSE = Op(
     ),
 )
 
-CONVOLUTIONS = (CONV, CONV_TRANSPOSE)
+# ---- with weights from further branches
+
+
+def _from_weight(call: Call, weight: tuple[int, ...]) -> Mapping[str, object]:
+    if call.text("padding_mode") != "zeros":
+        raise Problem(
+            "E0205",
+            "`padding_mode` belongs to a convolution with weights of its own",
+            "not with given weights",
+            argument="padding_mode",
+            help="`pad` before it fills in this way, and the convolution needs no padding then",
+        )
+    return {"out_channels": weight[0], "kernel_size": weight[2:]}
+
+
+CONVOLUTIONS = (
+    accepting_weights(
+        CONV,
+        Example("conv(padding=1, groups=2)", ((4, 9, 9), (6, 2, 3, 3), (6,)), unbatched=(1, 2)),
+        Example("conv(8, stride=2)", ((4, 9), (8, 4, 3)), unbatched=(1,)),
+        rank=lambda call: len(call.x.shape) + 1,
+        derive=_from_weight,
+        function=lambda call: functional(
+            f"F.conv{len(call.x.shape) - 1}d", call, conv_module(call), "kernel_size", "bias"
+        ),
+    ),
+    accepting_weights(
+        CONV_TRANSPOSE,
+        Example("conv_transpose(stride=2, groups=2)", ((4, 5, 5), (4, 3, 2, 2), (6,)), unbatched=(1, 2)),
+        rank=lambda call: len(call.x.shape) + 1,
+        derive=lambda call, weight: {"out_channels": weight[1] * call.integer("groups"), "kernel_size": weight[2:]},
+        function=lambda call: functional(
+            f"F.conv_transpose{len(call.x.shape) - 1}d", call, transpose_module(call), "kernel_size", "bias"
+        ),
+    ),
+)

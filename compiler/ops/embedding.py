@@ -1,7 +1,8 @@
 """Vectors for whole numbers."""
 
 from archc.compiler.ir import Tensor
-from archc.compiler.ops.entry import Call, Example, Op, Parameter, Problem, Weight
+from archc.compiler.ops.entry import Call, Construct, Example, Op, Parameter, Problem, Weight
+from archc.compiler.ops.given import accepting_weights, functional
 from archc.compiler.ops.kinds import FLAG, INTEGER, NUMBER, POSITIVE, POSITIVE_NUMBER, optional
 from archc.compiler.ops.rules import construct
 
@@ -26,6 +27,21 @@ def embedding_shape(call: Call) -> tuple[Tensor, ...]:
     return (call.x._replace(shape=(*call.x.shape, call.integer("embedding_dim")), dtype="float32"),)
 
 
+def embedding_module(call: Call) -> Construct:
+    return construct(
+        "nn.Embedding",
+        call.integer("num_embeddings"),
+        call.integer("embedding_dim"),
+        keywords=[
+            ("padding_idx", call.arguments["padding_idx"], None),
+            ("max_norm", call.arguments["max_norm"], None),
+            ("norm_type", call.arguments["norm_type"], 2.0),
+            ("scale_grad_by_freq", call.flag("scale_grad_by_freq"), False),
+            ("sparse", call.flag("sparse"), False),
+        ],
+    )
+
+
 EMBEDDING = Op(
     name="embedding",
     role="embedding",
@@ -40,18 +56,7 @@ EMBEDDING = Op(
         Parameter("sparse", FLAG, False),
     ),
     shape=embedding_shape,
-    module=lambda call: construct(
-        "nn.Embedding",
-        call.integer("num_embeddings"),
-        call.integer("embedding_dim"),
-        keywords=[
-            ("padding_idx", call.arguments["padding_idx"], None),
-            ("max_norm", call.arguments["max_norm"], None),
-            ("norm_type", call.arguments["norm_type"], 2.0),
-            ("scale_grad_by_freq", call.flag("scale_grad_by_freq"), False),
-            ("sparse", call.flag("sparse"), False),
-        ],
-    ),
+    module=embedding_module,
     weights=lambda call: (Weight("weight", (call.integer("num_embeddings"), call.integer("embedding_dim"))),),
     label=lambda call: f"embedding {call.integer('num_embeddings')}×{call.integer('embedding_dim')}",
     examples=(
@@ -60,4 +65,13 @@ EMBEDDING = Op(
     ),
 )
 
-EMBEDDINGS = (EMBEDDING,)
+EMBEDDINGS = (
+    accepting_weights(
+        EMBEDDING,
+        Example("embedding(padding_idx=0)", ((7,), (100, 16)), ("int64", "float32"), (1,)),
+        rank=lambda call: 2,
+        derive=lambda call, weight: {"num_embeddings": weight[0], "embedding_dim": weight[1]},
+        function=lambda call: functional("F.embedding", call, embedding_module(call)),
+        most=1,
+    ),
+)

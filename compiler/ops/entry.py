@@ -268,7 +268,8 @@ class Op(NamedTuple):
     apply       how its module is applied, or `None` for `{module}({0}, {1}, ...)`; a module with its own way fits no
                 `Sequential`
     given       the expression that applies it to weights from further inputs, `linear { x; weight }`; with more than
-                one input it then has no module and no weights of its own
+                one input it then has no module and no weights of its own, and parameters without a default, which
+                those weights determine, may be missing and are `None`
     weights     the tensors its module keeps, in torch's order
     macs        multiply-adds for one sample, exact; of convolutions, linear layers, matrix products and attention
     label       what a diagram writes in its box

@@ -2,8 +2,9 @@
 
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Construct, Example, Op, Parameter, Problem, Weight
+from archc.compiler.ops.given import accepting_weights, functional
 from archc.compiler.ops.kinds import FLAG, POSITIVE
-from archc.compiler.ops.rules import construct, elements, floating, same_dtype
+from archc.compiler.ops.rules import construct, elements, floating
 from archc.compiler.sizes import Size
 
 
@@ -21,7 +22,7 @@ def _features(call: Call, index: int = 0) -> int:
 
 
 def linear_shape(call: Call) -> tuple[Tensor, ...]:
-    floating(call, "linear")
+    floating(call, "linear", weights=True)
     _features(call)
     return (call.x._replace(shape=(*call.x.shape[:-1], call.integer("out_features"))),)
 
@@ -62,8 +63,7 @@ LINEAR = Op(
 
 
 def bilinear_shape(call: Call) -> tuple[Tensor, ...]:
-    floating(call, "bilinear")
-    same_dtype(call, "bilinear")
+    floating(call, "bilinear", weights=True)
     first, second = call.inputs
     _features(call, 0)
     _features(call, 1)
@@ -117,4 +117,14 @@ BILINEAR = Op(
     ),
 )
 
-LINEARS = (LINEAR, BILINEAR)
+LINEARS = (
+    accepting_weights(
+        LINEAR,
+        Example("linear", ((7, 84), (10, 84), (10,)), unbatched=(1, 2)),
+        Example("linear(10)", ((84,), (10, 84)), unbatched=(1,)),
+        rank=lambda call: 2,
+        derive=lambda call, weight: {"out_features": weight[0]},
+        function=lambda call: functional("F.linear", call, linear_module(call), "bias"),
+    ),
+    BILINEAR,
+)

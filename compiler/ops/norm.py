@@ -30,6 +30,10 @@ def _channels(call: Call) -> int:
     return call.known(call.x.shape[0], "the number of channels")
 
 
+def _has_weights(call: Call) -> bool:
+    return call.flag("affine") or call.flag("track_running_stats")
+
+
 def _affine(call: Call, channels: int, flag: str = "affine") -> tuple[Weight, ...]:
     if not call.flag(flag):
         return ()
@@ -51,7 +55,7 @@ def _statistics(call: Call, channels: int) -> tuple[Weight, ...]:
 
 
 def batch_norm_shape(call: Call) -> tuple[Tensor, ...]:
-    spatial(call, "batch_norm", least=0)
+    spatial(call, "batch_norm", least=0, weights=_has_weights(call))
     _channels(call)
     return same(call)
 
@@ -95,7 +99,7 @@ BATCH_NORM = Op(
 
 
 def instance_norm_shape(call: Call) -> tuple[Tensor, ...]:
-    sizes = spatial(call, "instance_norm")
+    sizes = spatial(call, "instance_norm", weights=_has_weights(call))
     _channels(call)
     if not call.fits(elements(sizes), 2):
         raise Problem(
@@ -145,7 +149,7 @@ INSTANCE_NORM = Op(
 
 
 def group_norm_shape(call: Call) -> tuple[Tensor, ...]:
-    floating(call, "group_norm")
+    floating(call, "group_norm", weights=call.flag("affine"))
     batched(call, "group_norm")
     if not call.x.shape:
         raise Problem("E0303", "`group_norm` needs channels, but the input has no axes", "has no axes", input=0)
@@ -185,7 +189,7 @@ GROUP_NORM = Op(
 
 def _normalized(call: Call, name: str) -> tuple[int, ...]:
     """The places of the normalised axes: one axis, or all from one on."""
-    floating(call, name)
+    floating(call, name, weights=call.flag("elementwise_affine"))
     places = tuple(sorted(positions(call)))
     last = len(call.x.shape)
     if len(places) > 1 and places != tuple(range(last - len(places), last)):

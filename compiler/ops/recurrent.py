@@ -3,7 +3,7 @@
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Construct, Example, Op, Parameter, Problem, Statements, Weight
 from archc.compiler.ops.kinds import COUNT, FLAG, POSITIVE, PROBABILITY, choice
-from archc.compiler.ops.rules import batched, construct, floating, same_dtype
+from archc.compiler.ops.rules import batched, construct, floating
 from archc.compiler.sizes import Size
 
 
@@ -21,8 +21,7 @@ def _features(call: Call) -> int:
 
 
 def _recurrent_shape(call: Call, name: str, states: tuple[str, ...]) -> tuple[Tensor, ...]:
-    floating(call, name)
-    same_dtype(call, name)
+    floating(call, name, weights=True)
     x = batched(call, name)
     if len(x.shape) != 2:
         raise Problem(

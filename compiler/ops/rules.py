@@ -100,20 +100,28 @@ def batched(call: Call, name: str, index: int = 0) -> Tensor:
     return x
 
 
-def floating(call: Call, name: str) -> None:
-    """Check that all inputs hold floating-point numbers.
+def floating(call: Call, name: str, *, weights: bool = False) -> None:
+    """Check that all inputs hold floating-point numbers, and float32 where they meet weights.
 
     Raises:
-        Problem: one holds integers or truth values.
+        Problem: one holds integers or truth values, or other floating-point numbers than the weights.
     """
     for index, x in enumerate(call.inputs):
         if x.dtype not in FLOATING:
             raise Problem(
                 "E0307",
                 f"`{name}` needs floating-point numbers, but the input holds {x.dtype}",
-                f"{x.dtype}",
+                x.dtype,
                 input=index,
-                help="an `embedding` turns whole numbers into vectors",
+                help="an `embedding` turns whole numbers into vectors" if x.dtype in INTEGER else "",
+            )
+        if weights and x.dtype != "float32":
+            raise Problem(
+                "E0307",
+                f"`{name}` has float32 weights, but the input holds {x.dtype}",
+                x.dtype,
+                input=index,
+                help="declare the input without a dtype; a whole model is converted in Python, `model.half()`",
             )
 
 
@@ -134,13 +142,13 @@ def same_dtype(call: Call, name: str) -> None:
             )
 
 
-def spatial(call: Call, name: str, *, least: int = 1, most: int = 3) -> tuple[Size, ...]:
+def spatial(call: Call, name: str, *, least: int = 1, most: int = 3, weights: bool = False) -> tuple[Size, ...]:
     """Return the sizes after the channels of an input that is a map: (C, L), (C, H, W) or (C, D, H, W).
 
     Raises:
         Problem: it has too few or too many axes, or no batch, or no floating-point numbers.
     """
-    floating(call, name)
+    floating(call, name, weights=weights)
     x = batched(call, name)
     found = len(x.shape) - 1
     if least <= found <= most:

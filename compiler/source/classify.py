@@ -148,12 +148,11 @@ class _Classifier:
             if run is not None:
                 body = forward(run, self.shaped, self.bound, {WHOLE: "super().forward"}, parameters, result=result)
                 return Plan("unpacked", self._numbered(scope, members), body, (scope.region.span,))
-            names = member_names(members, parameters)
-            reserved = names if len(names) <= WIDEST_UNPACKING else []
+            reserved = member_names(members, parameters) if len(members) <= WIDEST_UNPACKING else []
             where = {step.key: reserved[i] if reserved else f"self[{i}]" for i, step in enumerate(members)}
             body = forward(scope, self.shaped, self.bound, where, parameters, taken=reserved, result=result)
             if reserved:
-                unpacking = Statement((f"{', '.join(reserved)}{',' * (len(reserved) == 1)} = self",), None)
+                unpacking = Statement((f"{', '.join(reserved)} = self",), None)
                 body = body._replace(statements=(unpacking, *body.statements))
             return Plan("unpacked", self._numbered(scope, members), body, (scope.region.span,))
         kept = [step for step in members if self._is_kept(step)]
@@ -204,7 +203,8 @@ class _Classifier:
     def _keys(self, kept: list[Step]) -> dict[str, str]:
         """The key of each module: its own, or a name for one that is in no `state_dict` and has only a number."""
         taken = {step.key for step in kept}
-        keys = {}
+        keys: dict[str, str] = {}
+        seen: dict[str, int] = {}
         for step in kept:
             keys[step.key] = step.key
             if (
@@ -212,7 +212,9 @@ class _Classifier:
                 and not step.node.labelled
                 and not step.node.op.weights(call_of(step, self.shaped))
             ):
-                keys[step.key] = variable(step.node.op.name, taken)
+                name = step.node.op.name
+                seen[name] = seen.get(name, 0) + 1
+                keys[step.key] = variable(name if seen[name] == 1 else f"{name}{seen[name]}", taken)
                 taken.add(keys[step.key])
         return keys
 

@@ -161,7 +161,7 @@ def _merged_arguments(rows: Sequence[tuple[Argument, ...]]) -> list[Argument]:
     return result
 
 
-def _interleaved(a: list[str | int], b: list[str | int]) -> list[str | int]:  # type: ignore[misc]
+def _interleaved(a: list[str | int], b: list[str | int]) -> list[str | int]:
     """Return all of two lists, in an order that both agree with."""
     result: list[str | int] = []
     rest = list(b)

@@ -56,10 +56,8 @@ def broken(statement: str, depth: int) -> list[str]:
 
     >>> broken("self.conv = nn.Conv2d(3, 64, kernel_size=3)", 2)
     ['        self.conv = nn.Conv2d(3, 64, kernel_size=3)']
-    >>> print("\\n".join(broken("self.convolution = nn.Conv2d(3, 64, kernel_size=3, padding=1, bias=False)", 3)))
-                self.convolution = nn.Conv2d(
-                    3, 64, kernel_size=3, padding=1, bias=False
-                )
+    >>> broken("self.convolution = nn.Conv2d(3, 64, kernel_size=3, padding=1, bias=False)", 4)[1]
+    '                    3, 64, kernel_size=3, padding=1, bias=False'
     """
     line = _INDENT * depth + statement
     if len(line) <= WIDTH:

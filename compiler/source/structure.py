@@ -1,6 +1,7 @@
 """Questions about the structure of a scope: what it is an instance of, its rounds, and runs of modules in it."""
 
 import re
+from bisect import bisect_left
 
 from archc.compiler.ir import Region
 from archc.compiler.source.names import variable
@@ -30,7 +31,8 @@ def rounds_of(scope: Scope) -> list[tuple[Region, list[Step]]]:
     loop = region.children[0]
     if (loop.start, loop.end) != (scope.region.start, scope.region.end):
         return []
-    return [(one, [s for s in scope.steps if one.start <= s.start < one.end]) for one in loop.children]
+    starts = [step.start for step in scope.steps]
+    return [(one, scope.steps[bisect_left(starts, one.start) : bisect_left(starts, one.end)]) for one in loop.children]
 
 
 def owners_of(key: str) -> list[str]:

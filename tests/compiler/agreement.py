@@ -33,6 +33,8 @@ ONLY_ARCHC: dict[str, str] = {
     "pads all of one to three spatial axes": "torch would take the batch for the channels",
     "takes one value, which attends to itself": "a second value alone leaves open what it is",
     "needs keys as wide as queries": "what torch accepts depends on the device",
+    "needs floating-point numbers": "of whole numbers it is a mistake more often than not",
+    "has float32 weights": "what torch accepts of other inputs depends on the device",
     "cannot cut off": "torch accepts negative circular padding",
     "`padding` is two numbers for each axis": "torch would pad the batch",
     "one number pads the spatial axes": "torch has no such argument",

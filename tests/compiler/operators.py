@@ -26,7 +26,7 @@ def parsed(text: str) -> tuple[Op, dict[str, object]]:
     op = OPS[call.func.id]
     values = dict(zip([p.name for p in op.parameters], map(_value, call.args), strict=False))
     values |= {keyword.arg: _value(keyword.value) for keyword in call.keywords if keyword.arg is not None}
-    return op, filled(op, values)
+    return op, filled(op, values, whole=op.given is None)
 
 
 def _value(node: ast.expr) -> object:
@@ -43,11 +43,17 @@ def _value(node: ast.expr) -> object:
             return ast.literal_eval(node)
 
 
-def filled(op: Op, values: Mapping[str, object]) -> dict[str, object]:
-    """Return all arguments in the order of the parameters, checked against their kinds."""
+def filled(op: Op, values: Mapping[str, object], *, whole: bool) -> dict[str, object]:
+    """Return all arguments in the order of the parameters, checked against their kinds.
+
+    Unless `whole`, required ones may be missing and are `None`, as with weights from further inputs.
+    """
     assert set(values) <= {p.name for p in op.parameters}, (op.name, values)
     arguments = {p.name: values.get(p.name, p.default) for p in op.parameters}
     for parameter in op.parameters:
+        if arguments[parameter.name] is REQUIRED and not whole:
+            arguments[parameter.name] = None
+            continue
         assert arguments[parameter.name] is not REQUIRED, (op.name, parameter.name)
         assert parameter.kind.accepts(arguments[parameter.name]), (op.name, parameter, arguments[parameter.name])
     return arguments
@@ -78,6 +84,8 @@ class Text(NamedTuple):
 
 def texts(op: Op, call: Call) -> list[Text]:
     """Return the ways in which an entry writes a use: with a module, without one, or both."""
+    if op.given is not None and len(call.inputs) > 1:
+        return [Text(None, op.given(call))]
     found = []
     if op.module is not None:
         plain = Expression(f"{{module}}({', '.join(f'{{{i}}}' for i in range(len(call.inputs)))})")

@@ -306,6 +306,9 @@ def random_use(op: Op, random: Random) -> Use:
         inputs = _maps(random)
     else:
         inputs = (_tensor(random),)
+    if op.name not in INPUTS and random.random() < 0.05:
+        dtype = random.choice(("float64", "float64", "int64", "int32", "bool"))
+        inputs = tuple(x._replace(dtype=dtype) for x in inputs)
     arguments: Arguments = {}
     for parameter in op.parameters:
         if parameter.default is REQUIRED or random.random() < 0.4:

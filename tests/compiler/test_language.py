@@ -2,7 +2,7 @@
 
 import pytest
 
-from archc.api import Network, compile, given, network
+from archc.api import Network, compile, given, module, network
 from archc.compiler.pipeline import check, choose
 from archc.compiler.program import Program
 from archc.dsl.diagnostics import ArchError
@@ -261,3 +261,20 @@ def test_blocks_in_loops_are_multiplied_too() -> None:
 )
 def test_numbers_are_bounded(text: str) -> None:
     assert codes(f"arch A {{ input x: [4]\nlet n = {text}\nrelu }}") == ["E0206"]
+
+
+def test_a_module_has_its_place_where_it_is_declared_and_may_be_shared() -> None:
+    built = build("""
+    block tower(c) { conv(c, 1) -> relu }
+    arch A { input a: [3, 8, 8]
+        input b: [3, 8, 8]
+        module twin = tower(4)
+        head: conv(2, 1)
+        a -> twin as x
+        b -> twin as y
+        add { x; y } -> conv(5, 1)
+    }""".replace("head: conv(2, 1)", "a -> head: conv(2, 1)"))
+    assert paths(built) == ["head", "twin.0", "twin.1", "twin.0", "twin.1", "", "0"]
+    assert built.params == (3 * 2 + 2) + (3 * 4 + 4) + (4 * 5 + 5)
+    keys = list(module(built).state_dict())
+    assert [key.split(".")[0] for key in keys[::2]] == ["twin", "head", "0"]

@@ -30,7 +30,7 @@ HOSTILE = [
     "\u2028import os",
     "{__import__('os')}",
     "%s{}{0}",
-    "ｅｘｅｃ",
+    "\uff45\uff58\uff45\uff43",
     "\u202e",
     "\ud800",
     '"""\nimport os\n"""',
@@ -40,15 +40,12 @@ HOSTILE = [
 
 def rewritten(doc: str = "", name: str = "Net", label: str = "conv") -> Written:
     """Write a network whose graph holds what no parser would let through."""
-    checked = archc.api.network(
-        open_text("arch Net { input x: [3, 8, 8]; HERE: conv(4, 1) -> relu; a: linear(2) }"), {}
-    )
-    graph: Graph = checked.checked.shaped.graph
+    text = "arch Net { input x: [3, 8, 8]; HERE: conv(4, 1) -> relu; a: linear(2) }"
+    shaped = archc.api.network(open_text(text), {}).checked.shaped
+    graph: Graph = shaped.graph
     nodes = tuple(node._replace(path=label) if node.path == "HERE" else node for node in graph.nodes)
     root = graph.root._replace(definition=None)
-    return write(
-        checked.checked.shaped._replace(graph=graph._replace(name=name, doc=doc, nodes=nodes, root=root, file=doc))
-    )
+    return write(shaped._replace(graph=graph._replace(name=name, doc=doc, nodes=nodes, root=root, file=doc)))
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -82,12 +79,8 @@ def test_any_text_can_be_a_docstring(text: str) -> None:
 
 @given(st.text())
 def test_any_name_becomes_an_identifier(text: str) -> None:
-    for name in (
-        variable(text),
-        class_name(text),
-        variable(text, {variable(text)}),
-        class_name(text, {class_name(text)}),
-    ):
+    first = (variable(text), class_name(text))
+    for name in (*first, variable(text, first), class_name(text, first)):
         assert is_identifier(name)
         assert name.isascii()
         assert not hasattr(builtins, name)

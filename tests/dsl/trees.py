@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from archc.dsl import ast
-from archc.dsl.parser import parse
+from archc.dsl.parser import parse, parse_expression
 from archc.dsl.source import Source, Span
 
 
 def parsed(text: str) -> ast.File:
     """The tree of a text without mistakes."""
     file, diagnostics = parse(Source("test.arch", text))
-    assert not diagnostics, [str(diagnostic.message) for diagnostic in diagnostics]
+    assert not diagnostics, [diagnostic.message for diagnostic in diagnostics]
     return file
 
 
@@ -22,32 +22,34 @@ def statements(text: str) -> tuple[ast.Statement, ...]:
     return block.body.statements
 
 
+def expression(text: str) -> ast.Expression:
+    """The tree of an expression without mistakes."""
+    tree, diagnostics = parse_expression(Source("test.arch", text))
+    assert tree is not None, [diagnostic.message for diagnostic in diagnostics]
+    return tree
+
+
 def nodes(tree: Any) -> Iterator[Any]:
-    """Every node with a span, parents first."""
+    """Every node that has a span, parents first."""
     pending = [tree]
     while pending:
         node = pending.pop()
-        if isinstance(node, Span | str) or node is None:
-            continue
         if hasattr(node, "span"):
             yield node
-        children = node if type(node) is tuple else [getattr(node, name) for name in fields(node)]
-        pending += reversed(list(children))
-
-
-def fields(node: Any) -> tuple[str, ...]:
-    """The names of a node's parts."""
-    return getattr(node, "_fields", ()) or tuple(getattr(type(node), "__slots__", ()))
+        pending += reversed(_parts(node))
 
 
 def short(node: Any) -> str:
-    """A tree in one line: `(Binary + (Name a) (Literal 1))`; spans are left out."""
-    if isinstance(node, Span | ast.File):
-        return ""
-    if type(node) is tuple:
-        return "[" + " ".join(filter(None, map(short, node))) + "]"
-    names = fields(node)
-    if not names:
+    """A tree in one line, `(Binary + (Name a) (Literal 1))`, without spans."""
+    if isinstance(node, tuple):
+        return "[" + " ".join(map(short, node)) + "]"
+    if not isinstance(node, ast.Node):
         return node if isinstance(node, str) else repr(node)
-    parts = [short(getattr(node, name)) for name in names]
-    return "(" + " ".join([type(node).__name__, *filter(None, parts)]) + ")"
+    return "(" + " ".join([type(node).__name__, *map(short, _parts(node))]) + ")"
+
+
+def _parts(node: Any) -> list[Any]:
+    if isinstance(node, Span | str) or not isinstance(node, tuple | ast.Node):
+        return []
+    parts = node if isinstance(node, tuple) else node.fields()
+    return [part for part in parts if not isinstance(part, Span | Source)]
