@@ -11,7 +11,11 @@ def write_bytes(path: str, data: bytes) -> None:
         OSError: it cannot be written; what was there is untouched.
     """
     folder = os.path.dirname(os.path.abspath(path))
-    descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=f".{os.path.basename(path)}.")
+    try:
+        descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=f".{os.path.basename(path)}.")
+    except OSError as error:
+        error.filename = path  # not the name of a file that nobody asked for
+        raise
     try:
         with open(descriptor, "wb") as stream:
             stream.write(data)

@@ -94,8 +94,8 @@ def _explain(error: Exception) -> int:
         click.echo(f"error: {error}", err=True)
         return status
     if isinstance(error, OSError):
-        where = f" `{error.filename}`" if error.filename else ""
-        click.echo(f"error: {error.strerror or error}{where}", err=True)
+        where = f"cannot use `{error.filename}`: " if error.filename else ""
+        click.echo(f"error: {where}{error.strerror or error}", err=True)
         return ENVIRONMENT
     return _crash(error)
 

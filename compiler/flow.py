@@ -55,6 +55,8 @@ class Statements:
             waiting.append(statement.binding)
         elif isinstance(statement, ast.Let):
             waiting.append(statement.pattern)
+        elif isinstance(statement, ast.Module) and all(isinstance(part, str) for part in statement.label.parts):
+            waiting.append(ast.Name("".join(map(str, statement.label.parts)), statement.label.span))
         while waiting:
             part = waiting.pop()
             if isinstance(part, ast.TuplePattern):

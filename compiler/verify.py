@@ -6,6 +6,7 @@ the second lock. It needs no torch.
 
 import ast
 import keyword
+from types import EllipsisType
 
 IMPORTS = frozenset(
     {
@@ -130,7 +131,7 @@ def _check(node: ast.AST, known: frozenset[str]) -> None:
             if node.id not in known or node.id.startswith("__"):
                 raise _refused(node, "is a name from elsewhere")
         case ast.Constant():
-            if not isinstance(node.value, bool | int | float | str | None):
+            if not isinstance(node.value, bool | int | float | str | EllipsisType | None):
                 raise _refused(node, "is another kind of constant")
 
 

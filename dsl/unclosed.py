@@ -73,14 +73,21 @@ def left_open(parser: "Parser", token: Token) -> Token | None:
     return token
 
 
-def left_open_in_line(parser: "Parser", token: Token) -> Token | None:
-    """`conv(3` and a new statement on the next line."""
+def left_open_in_statement(parser: "Parser", token: Token) -> Token | None:
+    """`conv(3 -> relu`, and `conv(3` with a new statement on the next line."""
     from archc.dsl.recovery import skip
 
     brackets, text = parser.lexer.brackets, parser.source.text
-    if not brackets or brackets[-1].kind == "{" or text.find("\n", parser.last.end, token.start) < 0:
+    if not brackets or brackets[-1].kind == "{":
         return None
     opener = brackets[-1]
+    closer = CLOSER[opener.kind]
+    if token.kind in ("->", "{") and parser.accepts(closer, token.kind):
+        _never_closed(parser, opener, f"the `{token.kind}` of line {_line(parser, token)} comes first")
+        parser.feed(virtual(parser, closer))
+        return token
+    if text.find("\n", parser.last.end, token.start) < 0:
+        return None
     opener_line_end = text.find("\n", opener.end)
     # `conv(` alone, and its arguments on the lines below: what is missing is a comma.
     several_lines = not text[opener.end : opener_line_end].strip()
@@ -116,7 +123,7 @@ def indented(parser: "Parser", token: Token) -> Token | None:
     return parser.lexer.next()
 
 
-BRACKET_MISTAKES = (unmatched, left_open, left_open_in_line, indented)
+BRACKET_MISTAKES = (unmatched, left_open, left_open_in_statement, indented)
 
 
 def _closes_nothing(parser: "Parser", token: Token) -> Token:

@@ -48,6 +48,8 @@ def expected(parser: "Parser") -> str:
     named = list(NAMED)
     if "arch" in allowed and "block" in allowed:
         return "`block`, `arch`, `let`, `extern` or `from`"
+    elif parser.last.kind == "LABEL":
+        return "a stage"
     elif "LABEL" in allowed:
         choices.append("a statement" if "let" in allowed else "a stage")
         named = ["}"]
@@ -60,8 +62,8 @@ def expected(parser: "Parser") -> str:
             choices.append("`(`")
     elif "STRING" in allowed:
         choices.append("a string in double quotes")
-    if not allowed:
-        return "nothing after this expression"
+    if not allowed or ("$END" in allowed and "+" in allowed and "NEWLINE" not in allowed):
+        return "the end of the expression"
     operators = ("in",) if "+" in allowed else ()
     choices += [f"`{kind}`" for kind in named if kind in allowed and kind not in operators]
     if "NEWLINE" in allowed and named != ["}"]:

@@ -19,11 +19,11 @@ INK, FAINT, LINE = "#1b1f24", "#57606a", "#4a545e"
 
 # Tints of Okabe and Ito's colours, which colour-blind readers tell apart; their greys differ too.
 COLOURS = {
-    "convolution": "#8cbfe0",
-    "linear": "#eda873",
+    "convolution": "#74b3dd",
+    "linear": "#da864c",
     "norm": "#fbf3a6",
-    "activation": "#8fd3bd",
-    "pooling": "#dfa9c8",
+    "activation": "#b4e4d3",
+    "pooling": "#e2b0ce",
     "regularisation": "#e9e4f2",
     "combine": "#c9ced3",
     "shape": "#f3f4f6",

@@ -4,6 +4,7 @@ from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Example, Expression, Op, Parameter, Problem
 from archc.compiler.ops.kinds import NUMBER, SIDES, SIZES_PER_AXIS, choice, optional
 from archc.compiler.ops.rules import axis, batched, times
+from archc.compiler.ops.symbolic import placed
 from archc.compiler.sizes import Size, Symbolic
 
 # ---- pad
@@ -160,6 +161,7 @@ def crop_shape(call: Call) -> tuple[Tensor, ...]:
             input=None if len(call.inputs) == 1 else 1,
             help="`pad` makes larger",
         )
+    crop_function(call)  # which finds sizes that the inputs do not tell
     return (x._replace(shape=(*x.shape[:front], *wanted)),)
 
 
@@ -168,15 +170,19 @@ def crop_function(call: Call) -> Expression:
     parts: list[str] = []
     values: dict[str, object] = {}
     for number, (have, want) in enumerate(zip(call.x.shape[-len(wanted) :], wanted, strict=True)):
-        start, end = (have - want) // 2, (have - want) // 2 + want
-        parts.append(f"{{start{number}}}:{{end{number}}}")
-        if isinstance(have, int) or not isinstance(have - want, int):
-            values |= {f"start{number}": start, f"end{number}": end}
-        else:
+        if have == want:
+            parts.append(":")
+            continue
+        start = (have - want) // 2
+        end: Size | None = start + want
+        if not isinstance(have, int) and isinstance(have - want, int):
             # A fixed number is cut off whatever the size: count the end from the end.
-            cut = have - want - start
-            parts[-1] = f"{{start{number}}}:{{end{number}}}" if cut else f"{{start{number}}}:"
-            values |= {f"start{number}": start} | ({f"end{number}": -cut} if cut else {})
+            end = -(have - want - start) if have - want - start != 0 else None
+        first, last = (
+            placed(call, bound, f"{name}{number}", values, argument="size") if bound is not None else ""
+            for name, bound in (("start", start), ("end", end))
+        )
+        parts.append(f"{first}:{last}")
     return Expression(f"{{0}}[..., {', '.join(parts)}]", values)
 
 

@@ -14,6 +14,7 @@ from archc.compiler.ops.kinds import (
     optional,
 )
 from archc.compiler.ops.rules import axis, ceiling, plain, position
+from archc.compiler.ops.symbolic import placed
 from archc.compiler.sizes import Size
 
 
@@ -41,6 +42,7 @@ def slice_shape(call: Call) -> tuple[Tensor, ...]:
             "nothing is left",
             argument="end" if call.arguments["end"] is not None else "start",
         )
+    slice_function(call)  # which finds sizes that the input does not tell
     return (_replaced(call.x, place, ceiling(end - start, call.integer("step"))),)
 
 
@@ -61,9 +63,8 @@ def slice_function(call: Call) -> Expression:
     values: dict[str, object] = {}
     text = []
     for name in ("start", "end"):
-        if call.arguments[name] is not None:
-            values[name] = call.arguments[name]
-        text.append(f"{{{name}}}" if name in values else "")
+        bound: Size | None = call.arguments[name]  # type: ignore[assignment]
+        text.append("" if bound is None else placed(call, bound, name, values, argument=name))
     if call.integer("step") != 1:
         values["step"] = call.integer("step")
         text.append("{step}")
@@ -261,7 +262,15 @@ def split_shape(call: Call) -> tuple[Tensor, ...]:
             f"add up to {total}",
             argument="split_size",
         )
+    split_function(call)  # which finds sizes that the input does not tell
     return tuple(_replaced(call.x, place, piece) for piece in pieces)
+
+
+def split_function(call: Call) -> Expression:
+    values: dict[str, object] = {"dim": call.integer("dim")}
+    pieces = call.sizes("split_size")
+    texts = [placed(call, piece, f"s{i}", values, argument="split_size") for i, piece in enumerate(pieces)]
+    return Expression(f"{{0}}.split([{', '.join(texts)}], dim={{dim}})", values)
 
 
 SPLIT = Op(
@@ -271,9 +280,7 @@ SPLIT = Op(
     parameters=(Parameter("split_size", SIZES), Parameter("dim", AXIS, 1)),
     outputs=_pieces,
     shape=split_shape,
-    function=lambda call: Expression(
-        "{0}.split({sizes}, dim={dim})", {"sizes": call.sizes("split_size"), "dim": call.integer("dim")}
-    ),
+    function=split_function,
     label=lambda call: "split",
     examples=(Example("split([2, 6])", ((8, 5),)), Example("split((1, 3, 1), dim=2)", ((8, 5),))),
 )

@@ -7,7 +7,8 @@ from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Construct, Example, Expression, Op, Parameter, Problem
 from archc.compiler.ops.kinds import FLAG, POSITIVE, SCALE_PER_AXIS, SIZE_PER_AXIS, SIZES_PER_AXIS, choice, optional
 from archc.compiler.ops.rules import applied, batched, construct, divided, spatial, times
-from archc.compiler.sizes import Size, symbols
+from archc.compiler.ops.symbolic import placed
+from archc.compiler.sizes import Size, Symbolic, symbols
 
 # ---- interpolate and upsample
 
@@ -48,13 +49,23 @@ def _interpolated(name: str) -> Callable[[Call], tuple[Tensor, ...]]:
         sizes = spatial(call, name)
         axes, mode = len(sizes), call.text("mode")
         size, scale = call.arguments["size"], call.arguments["scale_factor"]
-        if (size is None) == (scale is None):
+        ways = (size is not None) + (scale is not None) + (len(call.inputs) == 2)
+        if ways != 1:
+            second = ", or a second value to be as large as" if name == "interpolate" else ""
             raise Problem(
-                "E0201" if size is None else "E0203",
-                f"`{name}` takes either `size` or `scale_factor`",
-                "both are missing" if size is None else "both are given",
-                argument="" if size is None else "scale_factor",
+                "E0203" if ways else "E0201",
+                f"`{name}` takes either `size` or `scale_factor`{second}",
+                f"{'two' if ways == 2 else 'three'} are given" if ways else "all are missing",
+                argument="" if not ways else "scale_factor" if scale is not None else "size",
                 help=f"`{name}(scale_factor=2)` doubles each axis",
+            )
+        if len(call.inputs) == 2 and len(batched(call, name, 1).shape) != len(call.x.shape):
+            raise Problem(
+                "E0303",
+                f"`{name}` needs values with the same number of axes: "
+                f"branch 1 is {call.x}, branch 2 is {call.inputs[1]}",
+                f"this branch is {call.inputs[1]}",
+                input=1,
             )
         if AXES_OF_MODE.get(mode, axes) != axes:
             fitting = [m for m in MODES if AXES_OF_MODE.get(m, axes) == axes]
@@ -81,16 +92,17 @@ def _interpolated(name: str) -> Callable[[Call], tuple[Tensor, ...]]:
                 argument="antialias",
                 help='it belongs to the modes "bilinear" and "bicubic"',
             )
-        if call.arguments["recompute_scale_factor"] and size is not None:
+        if call.arguments["recompute_scale_factor"] and scale is None:
             raise Problem(
                 "E0205",
-                "`recompute_scale_factor` has no meaning with `size`",
+                "`recompute_scale_factor` has no meaning without `scale_factor`",
                 "leave it out",
                 argument="recompute_scale_factor",
             )
         after: tuple[Size, ...]
-        if size is not None:
-            after = _per_axis(call, "size", axes)  # type: ignore[assignment]
+        if scale is None:
+            after = _size(call, axes)
+            _interpolate_function(call)  # which finds sizes that the input does not tell
         else:
             factors = _per_axis(call, "scale_factor", axes)
             after = tuple(_scaled(n, factor) for n, factor in zip(sizes, factors, strict=True))  # type: ignore[arg-type]
@@ -114,8 +126,24 @@ def _interpolate_construct(call: Call) -> Construct:
     return construct("nn.Upsample", keywords=[(name, call.arguments[name], default) for name, default in names])
 
 
+def _size(call: Call, axes: int) -> tuple[Size, ...]:
+    if len(call.inputs) == 2:
+        return call.inputs[1].shape[1:]
+    return _per_axis(call, "size", axes)  # type: ignore[return-value]
+
+
 def _interpolate_function(call: Call) -> Expression:
-    return applied("F.interpolate", _interpolate_construct(call))
+    written = applied("F.interpolate", _interpolate_construct(call))
+    if len(call.inputs) == 2:
+        return written._replace(template=written.template.replace("{0}", "{0}, size={1}.shape[2:]", 1))
+    values: dict[str, object] = dict(written.values)
+    sizes = _per_axis(call, "size", len(call.x.shape) - 1)
+    if not any(isinstance(size, Symbolic) for size in sizes):
+        return written
+    del values["size"]
+    texts = [placed(call, size, f"s{i}", values, argument="size") for i, size in enumerate(sizes)]  # type: ignore[arg-type]
+    comma = "," if len(texts) == 1 else ""
+    return Expression(written.template.replace("{size}", f"({', '.join(texts)}{comma})"), values)
 
 
 def _resampling(name: str, summary: str, size: Parameter, *more: Parameter, examples: tuple[Example, ...]) -> Op:
@@ -131,6 +159,7 @@ def _resampling(name: str, summary: str, size: Parameter, *more: Parameter, exam
             Parameter("recompute_scale_factor", optional(FLAG), None),
             *more,
         ),
+        inputs=(1, 2 if name == "interpolate" else 1),
         shape=_interpolated(name),
         module=_interpolate_construct if name == "upsample" else None,
         function=_interpolate_function,
@@ -149,6 +178,7 @@ INTERPOLATE = _resampling(
         Example('interpolate((7, 9), mode="bilinear", align_corners=true)', ((3, 5, 6),)),
         Example('interpolate(scale_factor=0.5, mode="bicubic", antialias=true)', ((3, 9, 8),)),
         Example('interpolate(scale_factor=1.5, mode="linear")', ((3, 7),)),
+        Example('interpolate(mode="bilinear")', ((3, 5, 6), (1, 9, 8))),
         Example('interpolate(scale_factor=(2, 1, 0.5), mode="area", recompute_scale_factor=true)', ((3, 4, 5, 6),)),
     ),
 )

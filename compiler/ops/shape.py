@@ -1,11 +1,12 @@
 """Changing the axes of a value: the numbers stay, their arrangement changes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Example, Expression, Op, Parameter, Problem
 from archc.compiler.ops.kinds import AXES, AXIS, AXIS_LIST, SHAPE
 from archc.compiler.ops.rules import axis, construct, elements, plain, position, positions, rank, times
+from archc.compiler.ops.symbolic import placed
 from archc.compiler.sizes import Size
 
 # ---- flatten and unflatten
@@ -87,8 +88,11 @@ def _open(sizes: Sequence[Size]) -> tuple[Size, ...]:
     return tuple(-1 if len(symbolic) == 1 and not isinstance(size, int) else size for size in sizes)
 
 
-def _placeholders(sizes: Sequence[Size]) -> tuple[str, Mapping[str, object]]:
-    return ", ".join(f"{{s{i}}}" for i in range(len(sizes))), {f"s{i}": size for i, size in enumerate(sizes)}
+def _listed(call: Call, sizes: Sequence[Size], argument: str) -> tuple[str, dict[str, object]]:
+    """The text of sizes in a template, and the values of its placeholders."""
+    values: dict[str, object] = {}
+    texts = [placed(call, size, f"s{i}", values, argument=argument) for i, size in enumerate(sizes)]
+    return ", ".join(texts), values
 
 
 def _unflattened(call: Call) -> tuple[int, tuple[Size, ...]]:
@@ -96,8 +100,16 @@ def _unflattened(call: Call) -> tuple[int, tuple[Size, ...]]:
     return place, completed(call, "unflattened_size", call.x.shape[place])
 
 
+def unflatten_function(call: Call) -> Expression:
+    _, sizes = _unflattened(call)
+    text, values = _listed(call, _open(sizes), "unflattened_size")
+    comma = "," if len(sizes) == 1 else ""
+    return Expression(f"{{0}}.unflatten({{dim}}, ({text}{comma}))", {"dim": call.integer("dim"), **values})
+
+
 def unflatten_shape(call: Call) -> tuple[Tensor, ...]:
     place, sizes = _unflattened(call)
+    unflatten_function(call)  # which finds sizes that the input does not tell
     return (call.x._replace(shape=(*call.x.shape[:place], *sizes, *call.x.shape[place + 1 :])),)
 
 
@@ -107,9 +119,7 @@ UNFLATTEN = Op(
     summary="Splits one axis into several.",
     parameters=(Parameter("dim", AXIS), Parameter("unflattened_size", SHAPE)),
     shape=unflatten_shape,
-    function=lambda call: Expression(
-        "{0}.unflatten({dim}, {sizes})", {"dim": call.integer("dim"), "sizes": _open(_unflattened(call)[1])}
-    ),
+    function=unflatten_function,
     label=lambda call: "unflatten",
     examples=(
         Example("unflatten(1, [4, 6])", ((24,),)),
@@ -119,13 +129,15 @@ UNFLATTEN = Op(
 )
 
 
-def _reshaped(call: Call) -> tuple[Size, ...]:
-    return completed(call, "shape", elements(call.x.shape))
+def reshape_shape(call: Call) -> tuple[Tensor, ...]:
+    sizes = completed(call, "shape", elements(call.x.shape))
+    _listed(call, _open(sizes), "shape")  # which finds sizes that the input does not tell
+    return (call.x._replace(shape=sizes),)
 
 
 def reshape_function(call: Call) -> Expression:
     sizes = call.y.shape
-    text, values = _placeholders(_open(sizes))
+    text, values = _listed(call, _open(sizes), "shape")
     if not call.x.batched:
         return Expression(f"{{0}}.reshape({text})", values)
     if all(isinstance(size, int) for size in sizes):
@@ -138,7 +150,7 @@ RESHAPE = Op(
     role="shape",
     summary="Gives the numbers of each sample other sizes (without the batch); one may be -1.",
     parameters=(Parameter("shape", SHAPE),),
-    shape=lambda call: (call.x._replace(shape=_reshaped(call)),),
+    shape=reshape_shape,
     function=reshape_function,
     label=lambda call: f"reshape {call.y}",
     examples=(
@@ -177,7 +189,7 @@ def permute_shape(call: Call) -> tuple[Tensor, ...]:
 
 
 def permute_function(call: Call) -> Expression:
-    text, values = _placeholders(call.integers("dims"))
+    text, values = _listed(call, call.integers("dims"), "dims")
     return Expression(f"{{0}}.permute({text})", values)
 
 

@@ -1,5 +1,6 @@
 """What a diagram shows: folded repeats, each block once, sizes where they change, and nothing that breaks out of it."""
 
+import itertools
 import os
 import re
 import shutil
@@ -175,6 +176,14 @@ def test_readable_at_a_columns_width(name: str) -> None:
 def test_every_role_has_a_colour_of_its_own() -> None:
     assert COLOURS.keys() == ROLES.keys()
     assert len(set(COLOURS.values())) == len(COLOURS)
+
+
+def test_the_commonest_roles_differ_in_grey() -> None:
+    greys = []
+    for role in ("linear", "convolution", "pooling", "activation", "norm"):
+        red, green, blue = bytes.fromhex(COLOURS[role].removeprefix("#"))
+        greys.append(0.299 * red + 0.587 * green + 0.114 * blue)
+    assert all(b - a >= 10 for a, b in itertools.pairwise(greys)), greys
 
 
 def test_legend_only_of_what_is_present() -> None:

@@ -8,7 +8,7 @@ import torch
 
 from archc.compiler.ir import Tensor
 from archc.compiler.ops import OPS
-from archc.compiler.ops.entry import Call, Problem
+from archc.compiler.ops.entry import Call, Op, Problem
 from archc.compiler.sizes import symbol
 from tests.compiler.operators import NAMES, inferred, parsed, tensor
 
@@ -323,8 +323,8 @@ def test_a_value_that_torch_refuses_is_of_no_kind(name: str, parameter: str, val
 
 
 @pytest.mark.parametrize("op", OPS.values(), ids=list(OPS))
-def test_no_parameter_takes_a_truth_value_for_a_number(op: object) -> None:
-    for parameter in op.parameters:  # type: ignore[attr-defined]
+def test_no_parameter_takes_a_truth_value_for_a_number(op: Op) -> None:
+    for parameter in op.parameters:
         if "`true`" not in parameter.kind.words:
             for value in (True, [True], (True, False), float("nan"), float("inf"), 2**60, {}, object()):
                 assert not parameter.kind.accepts(value), (parameter.name, value)

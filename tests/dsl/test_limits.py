@@ -29,7 +29,7 @@ MANY = 100_000
         ("let x = " + "a and " * MANY + "a", "E0006", 1208),
         ("let x = a" + ".b" * MANY, "E0006", 408),
         ("let x = a" + "()" * MANY, "E0006", 408),
-        ("let x = a" + "[0]" * MANY, "E0006", 608 - 2),
+        ("let x = a" + "[0]" * MANY, "E0006", 608),
         ("let x = " + "1 if a else " * MANY + "1", "E0006", 596),
         ("block a { if x { }" + " else if x { }" * 300 + "}", "E0006", len("block a { if x { }") + 200 * 14 + 6),
         (f"let {'a' * 201} = 1", "E0007", 4),

@@ -27,7 +27,9 @@ def mistakes(text: str) -> list[tuple[str, str, str]]:
 IN_A_BLOCK = [
     # brackets
     ("conv«(»3\nrelu", "E0004", "this `(` is never closed: line 3 begins a new statement and it is still open"),
-    ("conv«(»3\n-> relu", "E0004", "this `(` is never closed: line 3 begins a new statement and it is still open"),
+    ("conv«(»3\n-> relu", "E0004", "this `(` is never closed: the `->` of line 3 comes first"),
+    ("conv«(»3 -> relu", "E0004", "this `(` is never closed: the `->` of line 2 comes first"),
+    ("if f«(»x { relu }", "E0004", "this `(` is never closed: the `{` of line 2 comes first"),
     ("let x = «[»1, 2\nrelu", "E0004", "this `[` is never closed: line 3 begins a new statement and it is still open"),
     ("conv(3)«)»", "E0004", "this `)` closes nothing: no `(` is open"),
     ("relu«]»", "E0004", "this `]` closes nothing: no `[` is open"),
@@ -37,7 +39,7 @@ IN_A_BLOCK = [
     ("add { conv«(»3 }", "E0004", "this `(` is never closed: the `}` of line 2 comes first"),
     ("for x in xs«»\n    relu\n}", "E0004", "expected `{` at the end of this line: the `}` that ends it stands below"),
     ("repeat 2 «relu» }", "E0005", "expected `{` before the name `relu`"),
-    ("layer«{»i: conv(3)", "E0004", "this `{` is not closed before the `:` of the label"),
+    ("layer«{»i + 1: conv(3)", "E0004", "this `{` is not closed before the `:` of the label"),
     ("layer i«}»: conv(3)", "E0004", "this `}` closes nothing: the label has no `{`"),
     ("if c\n«{» relu }", "E0005", "`{` stands on the line of what it belongs to"),
     # commas, equals signs, colons
@@ -47,7 +49,7 @@ IN_A_BLOCK = [
     ("output a «b»", "E0005", "expected `,` before the name `b`"),
     ('require a «"b"»', "E0005", "expected `,` before a string"),
     ("let x «3»", "E0005", "expected `=` before the number `3`"),
-    ("let x x «=» 3".replace("x «=»", "«x» ="), "E0005", "expected `=`, found the name `x`"),
+    ("let x «x» = 3", "E0005", "expected `=`, found the name `x`"),
     ("let x «==» 3", "E0005", "`==` compares; a value is given with `=`"),
     ("if x «=» 3 { relu }", "E0005", "`=` gives a value; `==` compares"),
     ("x «=» 3", "E0005", "`x =` binds nothing without `let`"),
@@ -71,7 +73,7 @@ IN_A_BLOCK = [
     ("relu; «else» { relu }", "E0005", "expected a statement or `}`, found the word `else`"),
     ("a: b«:» relu", "E0005", "expected `->`, `as` or a new line, found `:`"),
     ("a:«»", "E0005", "expected a stage, found the end of the line"),
-    ("«{i}»: relu".replace("»: ", ":» "), "E0005", "a label begins with a letter or is a string"),
+    ("«{i + 1}:» relu", "E0005", "a label begins with a letter or is a string"),
     ("let x = «for»", "E0005", "expected a value, found the word `for`"),
     ("let x =«;»", "E0005", "expected a value, found `;`"),
     ("let «repeat» = 3", "E0110", "`repeat` is a word of the language and cannot be a name"),
@@ -96,7 +98,7 @@ IN_A_BLOCK = [
     ("relu«\u00a0»-> relu", "E0002", "an invisible character: no-break space (U+00A0)"),
     ("relu «\x0c»-> relu", "E0002", "the text holds a form feed (U+000C)"),
     ("relu # «\u202e»", "E0002", "the text holds U+202E, which changes the order in which text is shown"),
-    ("relu«\r»relu".replace("»relu", "»-> relu"), "E0002", "the text holds a carriage return without a line feed (U+000D)"),
+    ("relu«\r»-> relu", "E0002", "the text holds a carriage return without a line feed (U+000D)"),
     # strings and numbers
     ('conv(3, padding=«"same)»', "E0003", "this string has no closing quote on its line"),
     ("conv(3, padding=«'same'»)", "E0002", "strings stand in double quotes, not `'`"),
@@ -105,11 +107,11 @@ IN_A_BLOCK = [
     ('let x = "«\\ud800»"', "E0008", "`\\ud800` means nothing in a string"),
     ('require a, "n is «{}»"', "E0008", "there is no expression between these braces"),
     ('require a, "n is «{»n"', "E0008", "this `{` has no partner"),
-    ('require a, "n is {n +« »}"'.replace("« »", "«»"), "E0005", "expected a value, found the end of the text"),
-    ("l{i i}: relu".replace("i i", "i «i»"), "E0005", "expected nothing after this expression, found the name `i`"),
+    ('require a, "n is {n +«»}"', "E0005", "expected a value, found the end of the text"),
+    ("l{i «i»}: relu", "E0005", "expected the end of the expression, found the name `i`"),
     # other languages
     ("relu «// a comment»", "E0009", "`//` begins no comment"),
-    ("let x = 3 «// the» width".replace("«// the»", "«// the»"), "E0009", "`//` divides; it begins no comment"),
+    ("let x = 3 «// the» width", "E0009", "`//` divides; it begins no comment"),
     ("«/* a\ncomment */»", "E0009", "`/*` begins no comment"),
     ("if x > 0«:»\n    relu", "E0009", "a body stands in braces, not after `:`"),
     ("else«:»\n    relu", "E0009", "a body stands in braces, not after `:`"),
@@ -120,6 +122,7 @@ IN_A_BLOCK = [
 @pytest.mark.parametrize(("marked", "code", "message"), IN_A_BLOCK, ids=[marked for marked, _, _ in IN_A_BLOCK])
 def test_one_mistake_in_a_block(marked: str, code: str, message: str) -> None:
     """The blocks around the mistake and the statements before and after it are read."""
+    marked = "    " + marked.replace("\n", "\n    ")
     inside = marked.replace("«", "").replace("»", "")
     text = f"block before {{ relu }}\nblock test {{\n{inside}\n    last\n}}\nblock after {{ gelu }}\n"
     place = re.search("«(.*?)»", marked, re.DOTALL)
@@ -129,7 +132,7 @@ def test_one_mistake_in_a_block(marked: str, code: str, message: str) -> None:
     assert (found.code, found.message) == (code, message)
     assert found.primary.span.text.startswith(place[1]) if "divides" in message else found.primary.span.text == place[1]
     assert found.primary.span.start == len("block test {\n") + marked.index("«")
-    assert found.primary.label
+    assert found.primary.text
     names = {node.text for node in nodes(file.items) if type(node).__name__ == "Name"}
     assert {"last", "after", "gelu"} <= names
 
@@ -154,7 +157,7 @@ IN_A_FILE = [
     ("arch A(x) «B»(x)", "E0005", "expected `=` before the name `B`"),
     ('let x = 1\n«"""»text', "E0003", 'this string is never closed: there is no `"""` after it'),
     ("let x = 1\n«\x00»", "E0002", "the text holds a NUL character (U+0000)"),
-    ("let x = 1«\u2028»let y = 2".replace("let y = 2", ""), "E0002", "the text holds a Unicode line separator (U+2028)"),
+    ("let x = 1«\u2028»", "E0002", "the text holds a Unicode line separator (U+2028)"),
     ("let x = «»", "E0005", "expected a value, found the end of the text"),
 ]  # fmt: skip
 
@@ -194,9 +197,9 @@ def test_several_mistakes_are_found_in_one_run() -> None:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_token_too_many_or_too_few_does_not_cascade(name: str) -> None:
     """Each token of a real network is left out, then doubled: three diagnostics at most, one nearly always."""
-    text = NETWORKS[name]
+    text = re.sub("#.*", "", NETWORKS[name])
     counts = []
-    for found in re.finditer(r'"[^"\n]*"|->|\*\*|//|[A-Za-z_]\w*|\d+|[^\s\w"]', re.sub(r"#.*", "", text)):
+    for found in re.finditer(r'"[^"\n]*"|->|\*\*|//|[A-Za-z_]\w*|\d+|[^\s\w"]', text):
         start, end = found.span()
         for changed in (text[:start] + text[end:], f"{text[:end]} {text[start:]}"):
             counts.append(len(parse(Source(name, changed)).diagnostics))
