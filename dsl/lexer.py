@@ -20,6 +20,7 @@ CONTINUED_BY = frozenset(("->", "else", "as"))  # a line that begins so belongs 
 BEFORE_STAGE = frozenset(("", "NEWLINE", "{", "->"))  # only after these a word and a colon are a label
 # After these, `in` is the operator.
 OPERAND_END = frozenset(("NAME", "NUMBER", "STRING", ")", "]", "}", "true", "false", "none", "output"))
+PYTHON_VALUES = {"True": "true", "False": "false", "None": "none"}
 CLOSER = {"(": ")", "[": "]", "{": "}"}
 
 
@@ -194,6 +195,11 @@ class Lexer:
                     return Token("TEMPLATE", template[0], start, template.end())
             if text in self.patterns.words and self.previous.kind != ".":
                 return Token(text, text, start, end)
+            if text in PYTHON_VALUES and self.previous.kind != ".":
+                value = PYTHON_VALUES[text]
+                message = f"there is no `{text}` in this language"
+                self.report("E0009", message, label="an unknown value", start=start, end=end, help=f"write `{value}`")
+                return Token(value, value, start, end)
             if end - start > LONGEST_NAME:
                 return self._too_long(token, f"this name has {end - start:,} characters, at most {LONGEST_NAME} may be")
         elif kind == "NUMBER":

@@ -322,7 +322,25 @@ def same_line(parser: "Parser", token: Token) -> Token | None:
     return parser.lexer.next()
 
 
+def ends_early(parser: "Parser", token: Token) -> Token | None:
+    """`let x =` and the next statement on the next line, which was read as if it were the value."""
+    from archc.dsl.recovery import skip
+
+    line_end = parser.source.text.find("\n", parser.last.end, token.start)
+    brackets = parser.lexer.brackets
+    inside = bool(brackets) and brackets[-1].kind != "{"
+    if line_end < 0 or inside or token.kind not in NEVER_INSIDE or token.kind == "->" or parser.accepts("let"):
+        return None
+    end = Token("NEWLINE", "\n", line_end, line_end + 1)
+    expected = wording.expected(parser)
+    message = f"expected {expected}, found {wording.found(end)}"
+    report(parser, "E0005", message, end, label=f"expected {expected}", help=wording.help(parser, end))
+    parser.lexer.restart(end.end, "NEWLINE")
+    return skip(parser, end)
+
+
 MISTAKES = (
+    ends_early,
     brace_on_next_line,
     missing_brace,
     broken_label,

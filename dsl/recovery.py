@@ -85,6 +85,8 @@ def skip(parser: "Parser", token: Token, *, inside: bool = True) -> Token:
             break
         token = lexer.next()
     lexer.quiet = False
+    if lexer.pending is not None:  # the first token of the next statement: what is wrong with it was not reported
+        lexer.restart(lexer.pending.start, "NEWLINE")
     return token
 
 

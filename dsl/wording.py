@@ -102,6 +102,8 @@ def help(parser: "Parser", token: Token) -> str:
         return "write a number, a string, a list, or a name that has a value"
     if parser.accepts("{"):
         return "the body stands in braces: `{ ... }`"
+    if parser.accepts("else") and not parser.accepts("NEWLINE"):
+        return "a choice has both sides: `a if c else b`"
     if kind == "for" and parser.accepts(")"):
         return "put the list in brackets: `[x for x in xs]`"
     if parser.accepts("STRING") and not parser.accepts("NAME"):

@@ -75,6 +75,8 @@ IN_A_BLOCK = [
     ("a:«»", "E0005", "expected a stage, found the end of the line"),
     ("«{i + 1}:» relu", "E0005", "a label begins with a letter or is a string"),
     ("let x = «for»", "E0005", "expected a value, found the word `for`"),
+    ("let x =«»\nlet y = 3", "E0005", "expected a value, found the end of the line"),
+    ("relu ->«»\nlet y = 3", "E0005", "expected a stage, found the end of the line"),
     ("let x =«;»", "E0005", "expected a value, found `;`"),
     ("let «repeat» = 3", "E0110", "`repeat` is a word of the language and cannot be a name"),
     ("let «let» x = 3", "E0005", "expected a name, found the word `let`"),
@@ -115,6 +117,8 @@ IN_A_BLOCK = [
     ("«/* a\ncomment */»", "E0009", "`/*` begins no comment"),
     ("if x > 0«:»\n    relu", "E0009", "a body stands in braces, not after `:`"),
     ("else«:»\n    relu", "E0009", "a body stands in braces, not after `:`"),
+    ("conv(3, bias=«False»)", "E0009", "there is no `False` in this language"),
+    ("let x = «None»", "E0009", "there is no `None` in this language"),
     ("«return» x", "E0009", "there is no `return` in this language"),
 ]  # fmt: skip
 
