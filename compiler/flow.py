@@ -97,7 +97,7 @@ class Statements:
             raise stop("E0103", statement.use.name.span, "a module is made of an op or a block", label)
         given = yield bind_stage(self, found, statement.use, context)
         path = context.paths.label(Tag(text, statement.label.span))
-        module = ModuleValue(found, given, path, self.builder.place(), statement.label.span)
+        module = ModuleValue(found, given, context.paths.prefix, path, self.builder.place(), statement.label.span)
         context.scope.bind(ast.Name(text, statement.label.span), module)
 
     def claim(self, test: ast.Expression, message: ast.Template | None, scope: Scope, title: str) -> Task[None]:

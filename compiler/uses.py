@@ -35,6 +35,10 @@ def use_stage(flow: "Statements", use: ast.Use, tag: Tag | None, value: Flow, co
             related = [Label(found.span, "declared here")]
             message = f"`{use.name.text}` is a module, which has its {what} already"
             raise stop("E0203", span, message, "given again", related=related, help=f"write `{use.name.text}` alone")
+        if found.scope != context.paths.prefix:
+            related = [Label(found.span, "declared here")]
+            message = f"this version of archc applies `{use.name.text}` only in the scope that declares it"
+            raise stop("E0010", use.name.span, message, f"in the scope `{context.paths.prefix}`", related=related)
         site = Site(found.path, True, found.place)
         return (yield _stage(flow, found.value, found.given, site, use, value, context))
     if isinstance(found, BlockValue | OpValue):

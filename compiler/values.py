@@ -39,10 +39,14 @@ class OpValue(NamedTuple):
 
 
 class ModuleValue(NamedTuple):
-    """A module declared by `module name = ...`: what it applies, all arguments bound, and where it stands."""
+    """A module declared by `module name = ...`: what it applies, all arguments bound, and where it stands.
+
+    `scope` is the path of the scope that declares it, `path` its own.
+    """
 
     value: BlockValue | OpValue
     given: Mapping[str, Given]
+    scope: str
     path: str
     place: int
     span: Span

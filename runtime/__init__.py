@@ -9,11 +9,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from archc.runtime.errors import EnvironmentProblem, RunInterrupted, RunStopped, SettingsError
-from archc.runtime.settings import Settings, settings_from
 
 if TYPE_CHECKING:
     from archc.runtime.checkpoint import load_weights
     from archc.runtime.run import EpochRecord, Run, new_run_folder
+    from archc.runtime.settings import Settings, settings_from
     from archc.runtime.training import fit
 
 __all__ = [
@@ -30,17 +30,20 @@ __all__ = [
     "settings_from",
 ]
 
-_NEED_TORCH = {
+# What takes time to import, torch or dataclasses; the command line needs the errors long before it trains.
+_LATER = {
     "EpochRecord": "archc.runtime.run",
     "Run": "archc.runtime.run",
+    "Settings": "archc.runtime.settings",
     "fit": "archc.runtime.training",
     "load_weights": "archc.runtime.checkpoint",
     "new_run_folder": "archc.runtime.run",
+    "settings_from": "archc.runtime.settings",
 }
 
 
 def __getattr__(name: str) -> object:
-    """Imports what needs torch when it is first used, so that `import archc.runtime` stays light."""
-    if name not in _NEED_TORCH:
+    """Imports what takes time when it is first used, so that `import archc.runtime` stays light."""
+    if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_NEED_TORCH[name]), name)
+    return getattr(import_module(_LATER[name]), name)

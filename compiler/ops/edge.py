@@ -3,7 +3,7 @@
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Example, Expression, Op, Parameter, Problem
 from archc.compiler.ops.kinds import NUMBER, SIDES, SIZES_PER_AXIS, choice, optional
-from archc.compiler.ops.rules import axis, batched, times
+from archc.compiler.ops.rules import axis, batched, floating, times
 from archc.compiler.ops.symbolic import placed
 from archc.compiler.sizes import Size, Symbolic
 
@@ -41,6 +41,7 @@ def pad_shape(call: Call) -> tuple[Tensor, ...]:
     sides = _sides(call)
     sizes = list(call.x.shape)
     if mode != "constant":
+        floating(call, "pad")
         batched(call, "pad")
         if len(sides) != 2 * (len(sizes) - 1) or not 2 <= len(sides) <= 6:
             raise Problem(

@@ -32,7 +32,8 @@ def test_the_networks_of_the_repository_parse(path: Path) -> None:
         ("let (a, (b,)) = x", "[(Let (TuplePattern [(Name a) (TuplePattern [(Name b)])]) (Name x))]"),
         (
             "let f(a, b: int = 1,) = a",
-            "[(Function (Name f) [(Parameter (Name a) None None) (Parameter (Name b) (Name int) (Literal 1))] (Name a))]",
+            "[(Function (Name f) [(Parameter (Name a) None None)"
+            " (Parameter (Name b) (Name int) (Literal 1))] (Name a))]",
         ),
         ("let f() = 1", "[(Function (Name f) [] (Literal 1))]"),
         ("block a { }", "[(Block (Name a) [] (Body []) False )]"),
@@ -129,7 +130,8 @@ RELU = pipeline(use("relu"))
         ("init conv: zeros", "(Init (Name conv) None (Use (Name zeros) None None))"),
         (
             "init conv.bias: uniform(-1, 1)",
-            "(Init (Name conv) (Name bias) (Use (Name uniform) [(Argument None (Unary - (Literal 1))) (Argument None (Literal 1))] None))",
+            "(Init (Name conv) (Name bias) (Use (Name uniform)"
+            " [(Argument None (Unary - (Literal 1))) (Argument None (Literal 1))] None))",
         ),
         ("input x", "(Input (Name x) None None)"),
         ("input x, skip", "(Input (Name x) None None) (Input (Name skip) None None)"),

@@ -13,6 +13,7 @@ from lark.lexer import Lexer as LarkLexer
 from archc.dsl import grammar_tables, tables
 from archc.dsl.builder import Builder
 from archc.dsl.lexer import Lexer, Patterns
+from archc.dsl.lexer import Token as OurToken
 from archc.dsl.parser import Parser, parse
 from archc.dsl.source import Source
 
@@ -98,7 +99,8 @@ class Given(LarkLexer):
 def test_lark_itself_accepts_the_same_tokens(text: str) -> None:
     known = tables.load()
     source = Source("test.arch", text)
-    lexer, kinds = Lexer(source, Patterns(known)), []
+    lexer = Lexer(source, Patterns(known))
+    kinds: list[OurToken] = []
     while not kinds or kinds[-1].kind != "$END":
         kinds.append(lexer.next())
         if kinds[-1].kind in ("(", "[", "{"):
@@ -109,7 +111,7 @@ def test_lark_itself_accepts_the_same_tokens(text: str) -> None:
     names = {t.pattern.value if t.pattern.type == "str" else t.name: t.name for t in reference.terminals}
     tokens = [Token(names[token.kind], token.text) for token in kinds[:-1]]
     try:
-        reference.parse(tokens, start="file")  # type: ignore[arg-type]
+        reference.parse(tokens, start="file")
         accepted = True
     except UnexpectedToken:
         accepted = False
