@@ -9,6 +9,7 @@ from archc.compiler.scope import Scope
 from archc.compiler.values import kind_of, show
 from archc.dsl import ast
 from archc.dsl.diagnostics import Label
+from archc.dsl.node import Node
 from archc.dsl.source import Span
 
 
@@ -47,7 +48,7 @@ def _bound_elsewhere(name: ast.Name, scope: Scope) -> Span | None:
                         names.extend(part.items)
                     elif part is not None and part.text == name.text:
                         return part.span
-        if isinstance(node, ast.Node):
+        if isinstance(node, Node):
             waiting.extend(reversed(node.fields()))
         elif type(node) is tuple:
             waiting.extend(reversed(node))

@@ -6,6 +6,9 @@ from archc.compiler.problems import stop
 from archc.dsl.diagnostics import Label
 from archc.dsl.source import Span
 
+# A module cannot have this name: `nn.Module.train` assigns to `self.training`, which torch then refuses.
+IMPOSSIBLE_LABELS = frozenset({"training"})
+
 
 class Tag(NamedTuple):
     """A label with its expressions computed, and its place."""
@@ -39,6 +42,9 @@ class Paths:
             found = "has a dot" if tag.text else "is empty"
             help = "dots separate the parts of a path; label each part where it stands"
             raise stop("E0502", tag.span, f'"{tag.text}" cannot be a label', found, help=help)
+        if tag.text in IMPOSSIBLE_LABELS:
+            help = "every module of torch has that attribute, and sets it; any other word works"
+            raise stop("E0502", tag.span, f"`{tag.text}` cannot be a label", "taken by torch", help=help)
         return self._take(tag.text, tag.span)
 
     def _take(self, text: str, span: Span) -> str:

@@ -176,6 +176,11 @@ class Lexer:
     def _continues(self) -> bool:
         return self.previous.kind in CONTINUING or self.previous.kind in ("operator in", "not in")
 
+    def _names_argument(self, end: int) -> bool:
+        """Whether a word that ends here names an argument, as in `prelu(init=0.1)`: then it is no keyword."""
+        begins = self.previous.kind in ("(", ",") and bool(self.brackets) and self.brackets[-1].kind == "("
+        return begins and re.match(r"[ \t]*=(?!=)", self.text[end : end + 80]) is not None
+
     def _classified(self, token: Token, *, at_stage: bool) -> Token:
         """Tell words from names, and labels from both; hold the limits."""
         kind, text, start, end = token
@@ -193,7 +198,7 @@ class Lexer:
                 if template and template.end() > end:
                     self.position = template.end()
                     return Token("TEMPLATE", template[0], start, template.end())
-            if text in self.patterns.words and self.previous.kind != ".":
+            if text in self.patterns.words and self.previous.kind != "." and not self._names_argument(end):
                 return Token(text, text, start, end)
             if text in PYTHON_VALUES and self.previous.kind != ".":
                 value = PYTHON_VALUES[text]

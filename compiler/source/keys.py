@@ -1,6 +1,7 @@
 """How a module is kept and found under its key, whatever the key is."""
 
-from archc.compiler.source.names import IMPOSSIBLE_KEYS, MODULE_ATTRIBUTES, is_attribute, is_identifier, literal
+from archc.compiler.paths import IMPOSSIBLE_LABELS
+from archc.compiler.source.names import MODULE_ATTRIBUTES, is_attribute, is_identifier, literal
 
 
 def access(key: str) -> str:
@@ -29,7 +30,7 @@ def assignment(key: str, value: str) -> str:
     'self._modules["train"] = nn.ReLU()'
     """
     owner, _, part = key.rpartition(".")
-    assert part not in IMPOSSIBLE_KEYS, f"no module can be called {part}"
+    assert part not in IMPOSSIBLE_LABELS, f"no module can be called {part}"
     holder = access(owner) if owner else "self"
     if is_attribute(part):
         return f"{holder}.{part} = {value}"

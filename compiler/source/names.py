@@ -27,9 +27,6 @@ train training type xpu zero_grad
 """
 MODULE_ATTRIBUTES = frozenset(_MODULE_ATTRIBUTES.split())
 
-# A module cannot have this name: `nn.Module.train` assigns to `self.training`, which torch then refuses.
-IMPOSSIBLE_KEYS = frozenset({"training"})
-
 _RESERVED = frozenset({*dir(builtins), *keyword.kwlist, *keyword.softkwlist, "nn", "torch", "torchvision", "F", "self"})
 _IMPORTED = frozenset({"Tensor", "NamedTuple"})
 

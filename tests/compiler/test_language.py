@@ -175,6 +175,14 @@ def test_scopes(rule: str) -> None:
         build(text)
 
 
+def test_a_word_of_the_language_may_name_an_argument() -> None:
+    assert ops(arch("prelu(init=0.1)")) == ["prelu"]
+
+
+def test_the_label_that_torch_cannot_keep() -> None:
+    assert codes("arch A { input x: [4]\ntraining: linear(2) }") == ["E0502"]
+
+
 def test_parameters_bind_by_position_then_by_name() -> None:
     text = "block b(c, k = 1) { conv(c, k) }\narch A(w = 3) { input x: [1, 8, 8]\nb(w) -> b(k=3, c=w + 1) }"
     assert sizes(build(text)) == (4, 6, 6)

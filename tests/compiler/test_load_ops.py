@@ -44,15 +44,7 @@ def network(example: Example, label: str) -> Network:
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # torch's, about its own kernels
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(reason="`init` cannot be written as an argument", strict=True))
-        if name == "prelu"
-        else name
-        for name in BATCHED
-    ],
-)
+@pytest.mark.parametrize("name", BATCHED)
 def test_examples(name: str) -> None:
     op = OPS[name]
     # A label makes a module of what is written as a function otherwise.
