@@ -58,7 +58,7 @@ class Frame(NamedTuple):
         >>> [(use.block, use.loops) for use in Frame(Use("basic", span), arch).trace()]
         [('basic', (('i', '1'),))]
         """
-        uses = [] if self.round is None else [Use("", self.round, self.loops)]
+        uses = [] if self.round is None or not self.loops else [Use("", self.round, self.loops)]
         frame = self
         while frame.parent is not None:
             uses.append(frame.use._replace(loops=frame.parent.loops))

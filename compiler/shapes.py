@@ -72,5 +72,7 @@ class Shapes:
                 related.append(Label(self._origins[value], f"branch {i + 1} is {tensor}"))
             elif problem.input is not None or not problem.argument:
                 related.append(Label(self._origins[value], f"this is {tensor}"))
-        primary = Label(node.argument_spans.get(problem.argument, node.span), problem.label)
+        # What is wrong with one of several branches is seen beside the others, not at the operator.
+        label = "these do not fit together" if len(inputs) > 1 and problem.input is not None else problem.label
+        primary = Label(node.argument_spans.get(problem.argument, node.span), label)
         return Diagnostic(problem.code, problem.message, primary, tuple(related), node.frame.trace(), problem.help)
