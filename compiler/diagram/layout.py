@@ -1,9 +1,14 @@
 """DOT text to a picture: by the `dot` program where there is one, else by the libraries in pygraphviz."""
 
+import os
 import re
 import shutil
 import subprocess
+import sys
+import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class LayoutProblem(Exception):
@@ -39,7 +44,7 @@ def _by_library(text: str, form: str) -> bytes:
             "a diagram needs Graphviz: `pip install pygraphviz`, or install the program `dot` (package graphviz); "
             f"{error}"
         ) from None
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _without_fontconfig():
         warnings.simplefilter("ignore")  # about fonts that are not installed
         try:
             data = pygraphviz.AGraph(string=text).draw(format=form, prog="dot")
@@ -47,6 +52,27 @@ def _by_library(text: str, form: str) -> bytes:
             raise LayoutProblem(f"pygraphviz failed: {error}") from None
     assert isinstance(data, bytes)
     return data
+
+
+@contextmanager
+def _without_fontconfig() -> Iterator[None]:
+    """Keep what the fontconfig inside pygraphviz says of the system's configuration, which it half knows, to itself.
+
+    It writes to the process's stderr from C. Everything else that is written there meanwhile goes on to it.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as written:
+        os.dup2(written.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            written.seek(0)
+            for line in written:
+                if not line.startswith(b"Fontconfig "):
+                    os.write(2, line)
 
 
 def _titled(data: bytes) -> bytes:
