@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from archc.api import Network, given, module, network
-from archc.compiler.conditions import Condition, Relation
+from archc.compiler.condition import Condition, Relation
 from archc.compiler.pipeline import choose
 from archc.compiler.program import Program, read_file, within
 from archc.compiler.sizes import Symbolic, evaluate

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping
 
 from archc.compiler.arguments import Passed, bind, bind_block, bind_op, slots
-from archc.compiler.conditions import RelationSign
+from archc.compiler.comparison import compare
 from archc.compiler.functions import BINARY, BUILTINS, LONGEST_LIST, NoResult, bounded, number
+from archc.compiler.items import item_of, items_between
 from archc.compiler.names import unknown, unpack
 from archc.compiler.ops import OPS
 from archc.compiler.problems import did_you_mean, follow_on, stop
@@ -30,7 +31,6 @@ from archc.dsl.diagnostics import Label
 from archc.dsl.source import Span
 
 DEEPEST_CALL = 200
-SIGNS: tuple[RelationSign, ...] = ("==", "!=", "<", "<=", ">", ">=")
 SIZES = {
     "shape": "all sizes, as a list",
     "channels": "the first size",
@@ -201,45 +201,10 @@ class Evaluator:
         left = yield self.evaluate(expression.first, scope)
         for operator, operand in expression.rest:
             right = yield self.evaluate(operand, scope)
-            if not self._compare(operator, left, right, expression):
+            if not compare(operator, left, right, expression.span, self.shapes.conditions):
                 return False
             left = right
         return True
-
-    def _compare(self, operator: str, left: object, right: object, expression: ast.Comparison) -> bool:
-        if operator in ("in", "not in"):
-            if type(right) not in (list, tuple) and not (isinstance(right, str) and isinstance(left, str)):
-                raise stop("E0204", expression.span, f"`{operator}` needs a list", f"this is {kind_of(right)}")
-            return (left in right) is (operator == "in")  # type: ignore[operator]
-        if isinstance(left, Symbolic) or isinstance(right, Symbolic):
-            decided = self._decide(operator, left, right)
-            if decided is None:
-                raise stop(
-                    "E0207",
-                    expression.span,
-                    "this depends on the size of the input",
-                    f"whether {show(left)} {operator} {show(right)} holds is not known",
-                    help="the network is one for all its inputs: give the input fixed sizes, or decide by a parameter",
-                )
-            return decided
-        if operator == "==":
-            return _same(left, right)
-        if operator == "!=":
-            return not _same(left, right)
-        numbers = isinstance(left, int | float) and isinstance(right, int | float)
-        if not numbers and not (isinstance(left, str) and isinstance(right, str)):
-            found = f"this compares {kind_of(left)} with {kind_of(right)}"
-            raise stop("E0204", expression.span, f"`{operator}` compares numbers", found)
-        return bool(_ORDER[operator](left, right))
-
-    def _decide(self, operator: str, left: object, right: object) -> bool | None:
-        """Compare sizes that depend on the input."""
-        if not isinstance(left, int | Symbolic) or not isinstance(right, int | Symbolic):
-            return operator == "!=" if operator in ("==", "!=") else None
-        for sign in SIGNS:
-            if sign == operator:
-                return self.shapes.conditions.decide(sign, left, right)
-        raise AssertionError(operator)
 
     # ---- calls
 
@@ -324,37 +289,14 @@ class Evaluator:
     def _index(self, expression: ast.Index, scope: Scope) -> Task[object]:
         value = yield self.evaluate(expression.value, scope)
         index = yield self.evaluate(expression.index, scope)
-        if type(value) not in (list, tuple, str):
-            raise stop("E0204", expression.value.span, f"{kind_of(value)} has no items", f"is {show(value)}")
-        if type(index) is not int:
-            raise stop(
-                "E0204",
-                expression.index.span,
-                f"an index is a whole number, and this is {kind_of(index)}",
-                f"is {show(index)}",
-            )
-        if not -len(value) <= index < len(value):
-            count = f"it has {len(value)} item{'s' * (len(value) != 1)}"
-            help = f"the last one is [{len(value) - 1}], or [-1]" if value else "it is empty"
-            raise stop("E0205", expression.index.span, f"there is no item {index}", count, help=help)
-        return value[index]
+        return item_of(value, index, expression)
 
     def _slice(self, expression: ast.Slice, scope: Scope) -> Task[object]:
         value = yield self.evaluate(expression.value, scope)
-        if type(value) not in (list, tuple, str):
-            raise stop("E0204", expression.value.span, f"{kind_of(value)} has no items", f"is {show(value)}")
-        bounds: list[int | None] = []
+        bounds = []
         for part in (expression.start, expression.stop, expression.step):
-            bound = None if part is None else (yield self.evaluate(part, scope))
-            if bound is not None and type(bound) is not int:
-                assert part is not None
-                raise stop(
-                    "E0204", part.span, f"a bound is a whole number, and this is {kind_of(bound)}", f"is {show(bound)}"
-                )
-            bounds.append(bound)
-        if bounds[2] == 0:
-            raise stop("E0206", expression.span, "this has no result", "the step is zero")
-        return value[slice(*bounds)]
+            bounds.append(None if part is None else (yield self.evaluate(part, scope)))
+        return items_between(value, bounds, expression)
 
     def _attribute(self, expression: ast.Attribute, scope: Scope) -> Task[object]:
         value = yield self.evaluate(expression.value, scope)
@@ -443,16 +385,3 @@ class Evaluator:
                 value = yield self.evaluate(part, scope)
                 parts.append(value if isinstance(value, str) else show(value))
         return "".join(parts)
-
-
-_ORDER: dict[str, Callable[..., object]] = {
-    "<": lambda a, b: a < b,
-    "<=": lambda a, b: a <= b,
-    ">": lambda a, b: a > b,
-    ">=": lambda a, b: a >= b,
-}
-
-
-def _same(left: object, right: object) -> bool:
-    """Equality as in Python, except that a truth value is no number."""
-    return left == right and isinstance(left, bool) == isinstance(right, bool)

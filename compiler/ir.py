@@ -15,7 +15,7 @@ from archc.dsl.diagnostics import Use
 from archc.dsl.source import Span
 
 if TYPE_CHECKING:
-    from archc.compiler.conditions import Condition, Relation
+    from archc.compiler.condition import Condition, Relation
     from archc.compiler.ops.entry import Op
     from archc.dsl import ast
 

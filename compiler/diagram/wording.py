@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
-from archc.compiler.conditions import Condition
+from archc.compiler.condition import Condition
 from archc.compiler.cost import Cost
 from archc.compiler.ir import Tensor
 from archc.compiler.sizes import Size, Symbolic, evaluate, symbols

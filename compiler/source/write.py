@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import NamedTuple
 
-from archc.compiler.conditions import Condition
+from archc.compiler.condition import Condition
 from archc.compiler.ir import ShapedGraph
 from archc.compiler.sizes import symbol, symbols
 from archc.compiler.source.classes import Class, Counted

@@ -7,7 +7,8 @@ from itertools import pairwise
 
 import pytest
 
-from archc.compiler.conditions import Condition, Conditions, Relation, RelationSign
+from archc.compiler.condition import Condition, Relation
+from archc.compiler.conditions import Conditions, RelationSign
 from archc.compiler.sizes import NotExact, Size, evaluate, symbol
 
 H, W, C, N = symbol("H"), symbol("W"), symbol("C"), symbol("N")

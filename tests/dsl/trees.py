@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from archc.dsl import ast
+from archc.dsl.node import Node
 from archc.dsl.parser import parse, parse_expression
 from archc.dsl.source import Source, Span
 
@@ -43,13 +44,13 @@ def short(node: Any) -> str:
     """A tree in one line, `(Binary + (Name a) (Literal 1))`, without spans."""
     if isinstance(node, tuple):
         return "[" + " ".join(map(short, node)) + "]"
-    if not isinstance(node, ast.Node):
+    if not isinstance(node, Node):
         return node if isinstance(node, str) else repr(node)
     return "(" + " ".join([type(node).__name__, *map(short, _parts(node))]) + ")"
 
 
 def _parts(node: Any) -> list[Any]:
-    if isinstance(node, Span | str) or not isinstance(node, tuple | ast.Node):
+    if isinstance(node, Span | str) or not isinstance(node, tuple | Node):
         return []
     parts = node if isinstance(node, tuple) else node.fields()
     return [part for part in parts if not isinstance(part, Span | Source)]
