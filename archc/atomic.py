@@ -10,6 +10,8 @@ def write_bytes(path: str, data: bytes) -> None:
     Raises:
         OSError: it cannot be written; what was there is untouched.
     """
+    if "\0" in path:
+        raise OSError(22, "no file has a NUL in its name", path)
     folder = os.path.dirname(os.path.abspath(path))
     try:
         descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=f".{os.path.basename(path)}.")

@@ -10,7 +10,7 @@ import click
 
 from archc import __version__
 
-COMMANDS = ("check", "build", "render", "train", "zoo", "ops")
+COMMANDS = ("check", "build", "render", "train", "fmt", "zoo", "ops")
 
 # A run that its guard stopped (4) and a signal (128 + its number) come as `exit_status` of their exceptions.
 OK, ERRORS, USAGE, ENVIRONMENT, CRASH, INTERRUPTED = 0, 1, 2, 3, 70, 130
@@ -71,9 +71,16 @@ class Commands(click.Group):
             return _explain(error)
 
 
+def _error(message: str) -> None:
+    """Say what is wrong; what a name of a file or an argument holds is shown, never obeyed by a terminal."""
+    from archc.dsl.render import escape
+
+    click.echo("error: " + "\n".join(map(escape, message.split("\n"))), err=True)
+
+
 def _complain(error: click.ClickException) -> None:
     context = getattr(error, "ctx", None)
-    click.echo(f"error: {error.format_message()}", err=True)
+    _error(error.format_message())
     if context is not None:
         click.echo(f"`{context.command_path} --help` shows how it is used", err=True)
 
@@ -91,11 +98,11 @@ def _explain(error: Exception) -> int:
         return USAGE if isinstance(error, RequestError) else ERRORS
     status = getattr(error, "exit_status", None)
     if isinstance(status, int):
-        click.echo(f"error: {error}", err=True)
+        _error(str(error))
         return status
     if isinstance(error, OSError):
         where = f"cannot use `{error.filename}`: " if error.filename else ""
-        click.echo(f"error: {where}{error.strerror or error}", err=True)
+        _error(f"{where}{error.strerror or error}")
         return ENVIRONMENT
     return _crash(error)
 
@@ -112,6 +119,8 @@ def _crash(error: Exception) -> int:
 def _flush() -> None:
     """Write what is left; a reader that has gone away is no mistake, and must not become one at exit."""
     for stream in (sys.stdout, sys.stderr):
+        if stream is None:
+            continue  # closed before archc began
         try:
             stream.flush()
         except (BrokenPipeError, ValueError):

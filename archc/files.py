@@ -68,6 +68,8 @@ def open_all(argument: str) -> list[Opened]:
 
 def _program(argument: str) -> tuple[Program, str]:
     """The program that FILE names, and the name of an architecture if it gives one."""
+    if argument == "-" and sys.stdin is None:
+        raise UsageProblem("standard input is closed, and `-` reads it")
     if argument == "-":
         return Program(decode("<stdin>", sys.stdin.buffer.read())), ""
     path, _, name = argument.rpartition(":")

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -89,8 +90,10 @@ def train_opened(
     _check_classes(built, images)
     folder = new_run_folder(Path("runs"), f"{built.name.lower()}-{images.name}") if out is None else Path(out)
     main, files = _texts(opened.program)
+    if built.checked.shaped.graph.rules:
+        settings = replace(settings, init="module")
     return fit(
-        module(built),
+        _seeded_module(built, settings.seed),
         images,
         settings=settings,
         out=folder,
@@ -104,6 +107,15 @@ def train_opened(
         },
         input_size=size,
     )
+
+
+def _seeded_module(built: Network, seed: int) -> "nn.Module":
+    """The module with the first weights that its own text and the seed determine; the caller's random numbers stay."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return module(built)
 
 
 def _bound_by_data(opened: Opened, data: "Data") -> dict[str, Given]:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from archc.compiler.ops.entry import REQUIRED
 from archc.compiler.problems import did_you_mean, stop
-from archc.compiler.values import BlockValue, Given, OpValue
+from archc.compiler.values import BlockValue, Builtin, Given, InitializerValue, OpValue
 from archc.dsl import ast
 from archc.dsl.diagnostics import Label
 from archc.dsl.source import Span
@@ -101,6 +101,30 @@ def bind_op(value: OpValue, passed: Sequence[Passed], span: Span, *, whole: bool
     """Bind arguments to an operator, after those that are bound already."""
     op_slots = [Slot(parameter.name, parameter.default is REQUIRED) for parameter in value.op.parameters]
     return bind(f"`{value.op.name}`", op_slots, passed, span, bound=value.bound, whole=whole)
+
+
+def bind_initializer(value: InitializerValue, passed: Sequence[Passed], span: Span, *, whole: bool) -> dict[str, Given]:
+    """Bind arguments to an initializer, after those that are bound already."""
+    name, parameters = value.initializer.name, value.initializer.parameters
+    taken = [Slot(parameter.name, parameter.default is REQUIRED) for parameter in parameters]
+    return bind(f"`{name}`", taken, passed, span, bound=value.bound, whole=whole)
+
+
+def bind_builtin(function: Builtin, passed: Sequence[Passed], span: Span) -> tuple[object, ...]:
+    """Return the arguments of a function of the language, which takes them by position.
+
+    Raises:
+        Stop: one has a name, or there are too few or too many.
+    """
+    least, most = function.arguments
+    for argument in passed:
+        if argument.name is not None:
+            raise stop("E0202", argument.span, f"`{function.name}` takes no names", "write the value alone")
+    if len(passed) < least or (most is not None and len(passed) > most):
+        count = f"{least}" if most == least else f"{least} or more" if most is None else f"{least} to {most}"
+        code = "E0201" if len(passed) < least else "E0203"
+        raise stop(code, span, f"`{function.name}` takes {count} arguments", f"{len(passed)} given")
+    return tuple(argument.value for argument in passed)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -6,16 +6,15 @@ from contextlib import contextmanager
 from archc.compiler.context import Flow, wires
 from archc.compiler.ir import Frame, Node, Region
 from archc.compiler.ops.entry import Op
-from archc.compiler.problems import Stop, stop
+from archc.compiler.problems import Limit as Limit
+from archc.compiler.problems import stop
 from archc.compiler.shapes import Shapes
 from archc.dsl import ast
 from archc.dsl.source import Span
 
 MOST_LAYERS = 200_000
-
-
-class Limit(Stop):
-    """The network is too large: nothing after this is looked at."""
+MOST_STEPS = 20_000  # stages and rounds of a network that has no layers yet
+STEPS_PER_LAYER = 10
 
 
 class OpenRegion:
@@ -59,9 +58,14 @@ class Builder:
             Limit: there were more than a network of the largest size can need.
         """
         self._steps += 1
-        if len(self.nodes) > self._limit or self._steps > 10 * self._limit:
+        layers = len(self.nodes)
+        if layers > self._limit:
             error = stop("E0702", span, f"the network has more than {self._limit} layers", "the first one beyond")
             raise Limit(error.diagnostic)
+        if self._steps > MOST_STEPS + STEPS_PER_LAYER * layers:
+            found = f"{self._steps:,} stages and rounds so far, and only {layers:,} layers"
+            help = "look for blocks or loops that repeat each other without making layers"
+            raise Limit(stop("E0702", span, "this text takes too long to expand", found, help=help).diagnostic)
 
     def value(self, name: str = "") -> int:
         """Return the number of a new value."""

@@ -16,9 +16,9 @@ from archc.compiler.scope import Scope
 from archc.compiler.shapes import Shapes
 from archc.compiler.sizes import Size, Symbolic, symbol
 from archc.compiler.trampoline import Task, run
-from archc.compiler.values import Given, show
+from archc.compiler.values import Given, Wire, show
 from archc.dsl import ast
-from archc.dsl.diagnostics import Diagnostic, Use
+from archc.dsl.diagnostics import Diagnostic, Label, Use
 
 DEEPEST_SPECIALISATION = 20
 DTYPES = ("float32", "float64", "float16", "bfloat16", "int64", "int32", "bool")
@@ -66,6 +66,7 @@ def elaborate(definition: Definition, parameters: Mapping[str, Given], shapes: S
         builder.names,
         root,
         definition.unit.file.source.name,
+        tuple(statements.rules),
     )
     claims = () if parameters else tuple(expansion.claims)
     return Elaborated(graph, tuple(statements.diagnostics), claims)
@@ -135,17 +136,15 @@ class _Expansion:
                 "what flows in?",
                 help="declare it: `input image: [3, 224, 224]`",
             )
-        values = {statement.name.text: builder.value(statement.name.text) for statement in declared}
-        for statement in declared:
-            tensor = yield self._input_type(statement, scope)
-            self.inputs.append(Input(statement.name.text, tensor, statement.name.span))
-            builder.shapes.add_input(values[statement.name.text], tensor, statement.span)
-        context = Context(scope, Paths(), self.frame, 0, [], dict(values))
-        start: Flow = next(iter(values.values())) if len(values) == 1 else None
+        values = [builder.value(statement.name.text) for statement in declared]
+        inputs: dict[str, Flow] = {s.name.text: value for s, value in zip(declared, values, strict=True)}
+        context = Context(scope, Paths(), self.frame, 0, [], inputs)
+        self.statements.declare = self._declare
+        start: Flow = values[0] if len(values) == 1 else None
         with builder.region(
             "arch",
             arch.name.text,
-            tuple(values.values()),
+            tuple(values),
             arch.span,
             path="",
             arguments=self.parameters,
@@ -153,10 +152,7 @@ class _Expansion:
         ) as region:
             last = yield self.statements.body(arch.body.statements, start, context)
             if context.results:
-                for name, training in context.results:
-                    value = self.statements.output(name, context)
-                    if isinstance(value, int):
-                        self.outputs.append(Output(name.text, value, training))
+                self._outputs(context)
             elif isinstance(last, int):
                 self.outputs.append(Output("output", last, False))
             elif last is None:
@@ -168,6 +164,35 @@ class _Expansion:
                     help="begin a statement with the name of an input",
                 )
             region.outputs = tuple(output.value for output in self.outputs)
+
+    def _outputs(self, context: Context) -> None:
+        """The results that `output` statements name; those of training come last, since they are not always there."""
+        places: dict[str, ast.Name] = {}
+        for name, training in sorted(context.results, key=lambda result: result[1]):
+            if name.text in places:
+                related = [Label(places[name.text].span, "here first")]
+                raise stop("E0102", name.span, f"`{name.text}` is an output already", "here again", related=related)
+            places[name.text] = name
+            value = self.statements.output(name, context)
+            if isinstance(value, int):
+                self.outputs.append(Output(name.text, value, training))
+        if all(training for _, training in context.results):
+            name = context.results[0][0]
+            help = "name the result too: `output NAME`"
+            raise stop("E0405", name.span, "there is no result outside training", "in training only", help=help)
+
+    def _declare(self, statement: ast.Input, context: Context) -> Task[None]:
+        """Give an input of the arch its type, where the text declares it."""
+        builder = self.statements.builder
+        if builder.nodes:
+            help = "write the inputs first"
+            raise stop("E0405", statement.span, "an input is declared before the first stage", "after it", help=help)
+        value = context.inputs[statement.name.text]
+        assert isinstance(value, int)
+        context.scope.bind(statement.name, Wire(value))
+        tensor = yield self._input_type(statement, context.scope)
+        self.inputs.append(Input(statement.name.text, tensor, statement.name.span))
+        builder.shapes.add_input(value, tensor, statement.span)
 
     def _input_type(self, statement: ast.Input, scope: Scope) -> Task[Tensor]:
         if statement.sizes is None:

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Mapping
 
-from archc.compiler.arguments import Passed, bind, bind_block, bind_op, slots
+from archc.compiler.arguments import Passed, bind, bind_block, bind_builtin, bind_initializer, bind_op, slots
+from archc.compiler.budget import Budget, size_of
 from archc.compiler.comparison import compare
 from archc.compiler.functions import BINARY, BUILTINS, LONGEST_LIST, NoResult, bounded, number
 from archc.compiler.items import item_of, items_between
 from archc.compiler.names import unknown, unpack
 from archc.compiler.ops import OPS
+from archc.compiler.ops.initial import INITIALIZERS
 from archc.compiler.problems import did_you_mean, follow_on, stop
 from archc.compiler.program import Definition, Unit
 from archc.compiler.scope import Scope
@@ -21,6 +23,7 @@ from archc.compiler.values import (
     Builtin,
     FunctionValue,
     Given,
+    InitializerValue,
     OpValue,
     Wire,
     kind_of,
@@ -43,11 +46,13 @@ SIZES = {
 class Evaluator:
     """Computes expressions; knows the sizes of the network's values, and how deep functions are in functions."""
 
-    __slots__ = ("_busy", "_depth", "shapes")
+    __slots__ = ("_budget", "_busy", "_depth", "_results", "shapes")
 
     def __init__(self, shapes: Shapes) -> None:
         self.shapes = shapes
         self._depth = 0
+        self._budget = Budget(shapes)
+        self._results: dict[tuple[object, ...], object] = {}  # of functions, which are pure
         self._busy: dict[tuple[str, str], Span] = {}  # `let`s of files that are being computed
 
     def evaluate(self, expression: ast.Expression, scope: Scope) -> Task[object]:
@@ -56,6 +61,7 @@ class Evaluator:
         Raises:
             Stop: it has no value; or it rests on something that was reported already.
         """
+        self._budget.spend(1, expression.span)
         match expression:
             case ast.Literal(value=value):
                 return value
@@ -110,6 +116,8 @@ class Evaluator:
             return (yield self._defined(definition, name))
         if text in BUILTINS:
             return BUILTINS[text]
+        if text in INITIALIZERS:
+            return InitializerValue(INITIALIZERS[text], {})
         if text in OPS:
             return OpValue(OPS[text], {})
         raise unknown(name, scope)
@@ -151,7 +159,9 @@ class Evaluator:
         self, function: Callable[..., object], values: tuple[object, ...], expression: ast.Expression
     ) -> object:
         try:
-            return bounded(function(*values))
+            result = bounded(function(*values))
+            self._budget.spend(size_of(result, *values), expression.span)
+            return result
         except NoResult as error:
             found = " and ".join(show(value) for value in values)
             raise stop(
@@ -228,19 +238,13 @@ class Evaluator:
                 return function._replace(bound=bind_block(function, passed, call.span, whole=False))
             case OpValue():
                 return function._replace(bound=bind_op(function, passed, call.span, whole=False))
+            case InitializerValue():
+                return function._replace(bound=bind_initializer(function, passed, call.span, whole=False))
             case _:
                 raise stop("E0204", call.function.span, f"{kind_of(function)} cannot be called", f"is {show(function)}")
 
     def _builtin(self, function: Builtin, passed: list[Passed], call: ast.Call) -> object:
-        least, most = function.arguments
-        for argument in passed:
-            if argument.name is not None:
-                raise stop("E0202", argument.span, f"`{function.name}` takes no names", "write the value alone")
-        if len(passed) < least or (most is not None and len(passed) > most):
-            count = f"{least}" if most == least else f"{least} or more" if most is None else f"{least} to {most}"
-            code = "E0201" if len(passed) < least else "E0203"
-            raise stop(code, call.span, f"`{function.name}` takes {count} arguments", f"{len(passed)} given")
-        return self._compute(function.apply, tuple(argument.value for argument in passed), call)
+        return self._compute(function.apply, bind_builtin(function, passed, call.span), call)
 
     def _apply(self, function: FunctionValue, passed: list[Passed], call: ast.Call) -> Task[object]:
         definition = function.function
@@ -254,12 +258,19 @@ class Evaluator:
                 "the last call",
                 help="give the recursion an end: `... if n > 0 else ...`",
             )
+        key = (id(definition), *((name, type(value), value) for name, (value, _) in given.items()))
+        known = all(isinstance(value, int | float | str | None) for value, _ in given.values())
+        if known and key in self._results:
+            return self._results[key]
         self._depth += 1
         try:
             inner = yield self.open(definition.parameters, given, function.scope.unit, None, what)
-            return (yield self.evaluate(definition.value, inner))
+            result = yield self.evaluate(definition.value, inner)
         finally:
             self._depth -= 1
+        if known:
+            self._results[key] = result
+        return result
 
     def open(
         self,
@@ -352,6 +363,7 @@ class Evaluator:
                     deeper = Scope(inner.unit, inner)
                     unpack(clause.pattern, item, deeper.bind)
                     following.append(deeper)
+                    self._budget.spend(2, expression.span)
                 if len(following) > LONGEST_LIST:
                     message = f"this list has more than {LONGEST_LIST} items"
                     raise stop("E0206", expression.span, message, "the loops multiply")
@@ -384,4 +396,5 @@ class Evaluator:
             else:
                 value = yield self.evaluate(part, scope)
                 parts.append(value if isinstance(value, str) else show(value))
+                self._budget.spend(size_of(value), part.span)
         return "".join(parts)

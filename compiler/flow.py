@@ -1,37 +1,50 @@
 """Statements, pipelines, groups and loops: what they do to the value that flows through them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 
-from archc.compiler.builder import MOST_LAYERS, Builder, Limit
+from archc.compiler.arguments import bind_initializer
+from archc.compiler.builder import MOST_LAYERS, Builder
 from archc.compiler.context import Context, Flow, as_value
 from archc.compiler.expressions import Evaluator
+from archc.compiler.ir import Rule
 from archc.compiler.names import unknown, unpack
+from archc.compiler.ops import OPS
+from archc.compiler.ops.entry import no_weights
+from archc.compiler.ops.initial import INITIALIZERS
 from archc.compiler.paths import Paths, Tag
-from archc.compiler.problems import Stop, follow_on, stop
+from archc.compiler.problems import Limit, Stop, follow_on, stop
 from archc.compiler.scope import Binding, Scope
 from archc.compiler.trampoline import Task
-from archc.compiler.uses import bind_stage, use_stage
-from archc.compiler.values import POISON, BlockValue, ModuleValue, OpValue, Wire, kind_of, show
+from archc.compiler.uses import bind_stage, initialisation, use_stage
+from archc.compiler.values import POISON, BlockValue, InitializerValue, ModuleValue, OpValue, Wire, kind_of, show
 from archc.dsl import ast
-from archc.dsl.diagnostics import Diagnostic
+from archc.dsl.diagnostics import Diagnostic, Label
 from archc.dsl.source import Span
 
 
 class Statements:
     """Runs statements over a value, and adds what they make to the builder."""
 
-    __slots__ = ("builder", "diagnostics", "evaluator")
+    __slots__ = ("_open_rules", "builder", "declare", "diagnostics", "evaluator", "rules")
 
     def __init__(self, builder: Builder) -> None:
         self.builder = builder
         self.evaluator = Evaluator(builder.shapes)
         self.diagnostics: list[Diagnostic] = []
+        self.declare: Callable[[ast.Input, Context], Task[None]]  # set by who expands an arch
+        self.rules: list[Rule] = []
+        self._open_rules: list[list[Rule]] = []  # of the braces around, whose end is not known yet
 
     # ---- statements
 
     def body(self, statements: tuple[ast.Statement, ...], value: Flow, context: Context) -> Task[Flow]:
-        """Run statements in order, each on what the one before left; a wrong one is reported, the rest goes on."""
+        """Run statements in order, each on what the one before left; a wrong one is reported, the rest goes on.
+
+        An `init` holds for all that these braces make, also before it.
+        """
+        start = len(self.builder.nodes)
+        self._open_rules.append([])
         for statement in statements:
             try:
                 value = yield self._statement(statement, value, context)
@@ -41,6 +54,8 @@ class Statements:
                 self.report(error, statement, context)
                 if isinstance(statement, ast.Pipeline):
                     value = POISON
+        rules = sorted(self._open_rules.pop(), key=lambda rule: rule.parameter == "")
+        self.rules += [rule._replace(start=start, end=len(self.builder.nodes)) for rule in rules]
         return value
 
     def report(self, error: Stop, statement: ast.Statement | None, context: Context) -> None:
@@ -75,15 +90,26 @@ class Statements:
                 yield self.claim(statement.test, statement.message, context.scope, "this requirement does not hold")
             case ast.Input():
                 _directly("an input", statement.span, context)
-                context.scope.bind(statement.name, as_value(context.inputs[statement.name.text]))
+                if not context.depth:
+                    yield self.declare(statement, context)
+                elif statement.sizes is not None:
+                    help = f"write `input {statement.name.text}`"
+                    raise stop("E0405", statement.span, "an input of a block has no sizes", "has sizes", help=help)
+                else:
+                    context.scope.bind(statement.name, as_value(context.inputs[statement.name.text]))
             case ast.Output():
                 _directly("an output", statement.span, context)
                 context.results.extend((name, statement.training) for name in statement.names)
             case ast.Expect():
                 _directly("an `expect`", statement.span, context)  # checked when the whole network stands
+                if context.depth:
+                    help = "in a block, write `require`"
+                    raise stop("E0405", statement.span, "an `expect` is about a whole network", "in a block", help=help)
             case ast.Module():
                 yield self._module(statement, context)
-            case ast.Init() | ast.Function():
+            case ast.Init():
+                yield self._init(statement, context)
+            case ast.Function():
                 word = statement.span.text.split(maxsplit=1)[0]
                 raise stop("E0010", statement.span, f"this version of archc does not know `{word}` here", "not yet")
         return value
@@ -99,6 +125,33 @@ class Statements:
         path = context.paths.label(Tag(text, statement.label.span))
         module = ModuleValue(found, given, context.paths.prefix, path, self.builder.place(), statement.label.span)
         context.scope.bind(ast.Name(text, statement.label.span), module)
+
+    def _init(self, statement: ast.Init, context: Context) -> Task[None]:
+        """Keep how the weights of an op start, until the braces around end."""
+        name = statement.op
+        is_own = context.scope.find(name.text) is not None or name.text in context.scope.unit.names
+        found = OpValue(OPS[name.text], {}) if name.text in OPS and not is_own else None
+        found = found or (yield self.evaluator.name(name, context.scope))
+        if not isinstance(found, OpValue):
+            raise stop("E0103", name.span, "`init` takes the name of an op", f"is {kind_of(found)}")
+        if found.op.weights is no_weights or found.op.own:
+            help = "give it to the value itself, `NAME: parameter(shape, init=...)`" if found.op.own else ""
+            raise stop("E0204", name.span, f"`{found.op.name}` has no weights to initialise", "without any", help=help)
+        use = statement.initializer
+        value = yield self.evaluator.name(use.name, context.scope)
+        if not isinstance(value, InitializerValue):
+            help = "it is a function of `torch.nn.init` without its underscore: " + ", ".join(INITIALIZERS)
+            message = f"`{use.name.text}` is {kind_of(value)}, not an initializer"
+            raise stop("E0204", use.name.span, message, "how do the weights start?", help=help)
+        passed = yield self.evaluator.arguments(use.arguments or (), context.scope)
+        given = bind_initializer(value, passed, use.span, whole=True)
+        parameter = statement.parameter.text if statement.parameter is not None else ""
+        for rule in self._open_rules[-1]:
+            if rule.op is found.op and rule.parameter == parameter:
+                related = [Label(rule.span, "here first")]
+                raise stop("E0203", statement.span, "these weights are initialised twice", "again", related=related)
+        start = initialisation(value._replace(bound=given), use.span)
+        self._open_rules[-1].append(Rule(found.op, parameter, start, 0, 0, statement.span))
 
     def claim(self, test: ast.Expression, message: ast.Template | None, scope: Scope, title: str) -> Task[None]:
         """Check a `require` or an `expect`."""
@@ -234,10 +287,14 @@ class Statements:
         inner = context._replace(top=False)
         results: list[Flow] = []
         for statement in body.statements:
+            if isinstance(statement, ast.Init):
+                help = "write it in the braces of the arch, block or group around"
+                self.report(stop("E0405", statement.span, "an `init` is no branch", "here", help=help), None, context)
+        for statement in body.statements:
             try:
                 if isinstance(statement, ast.Pipeline):
                     results.extend((yield self._branch(statement, value, inner)))
-                else:
+                elif not isinstance(statement, ast.Init):
                     yield self._statement(statement, value, inner)
             except Limit:
                 raise

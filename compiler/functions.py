@@ -169,8 +169,11 @@ def _real(function: Callable[[float], float]) -> Callable[[object], object]:
 
 
 def _sum(*values: object) -> object:
+    items = _items(values[0])
+    if all(type(item) is int for item in items):
+        return sum(items)  # type: ignore[arg-type]
     total: object = 0
-    for item in _items(values[0]):
+    for item in items:
         total = bounded(_add(total, item))
     return total
 

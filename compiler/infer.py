@@ -18,9 +18,8 @@ def infer(graph: Graph, shapes: Shapes | None = None) -> ShapedGraph:
         for node in graph.nodes:
             shapes.add(node)
     types = [shapes.of(value) for value in range(graph.values)]
-    if shapes.diagnostics:
-        raise ArchError(shapes.diagnostics)
     known = tuple(tensor for tensor in types if tensor is not None)
-    assert len(known) == graph.values, "a value without a type has been reported"
+    if shapes.diagnostics or len(known) < graph.values:  # an input without a type has been reported by elaboration
+        raise ArchError(shapes.diagnostics)
     conditions = shapes.conditions
     return ShapedGraph(graph, known, (*conditions.summary(), *conditions.relations()))

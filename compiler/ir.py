@@ -38,6 +38,23 @@ class Tensor(NamedTuple):
         return "x".join(f"({size})" if " " in str(size) else str(size) for size in self.shape) or "scalar"
 
 
+class Initialisation(NamedTuple):
+    """How a tensor gets its first values: a function of `torch.nn.init` without its underscore, and what it is given.
+
+    >>> str(Initialisation("normal", (("std", 0.02),)))
+    'normal(std=0.02)'
+    """
+
+    name: str
+    arguments: tuple[tuple[str, object], ...] = ()
+
+    def __str__(self) -> str:
+        listed = ", ".join(
+            f'{name}="{value}"' if isinstance(value, str) else f"{name}={value}" for name, value in self.arguments
+        )
+        return f"{self.name}({listed})" if listed else self.name
+
+
 class Frame(NamedTuple):
     """Where in the expansion something stands: in the arch (no parent), or in a block that is used in another frame.
 
@@ -126,6 +143,20 @@ class Region(NamedTuple):
             waiting.extend(reversed(region.children))
 
 
+class Rule(NamedTuple):
+    """An `init`: the first values of one weight (of every one, where `parameter` is empty) of an operator.
+
+    It holds for the nodes from `start` up to, not including, `end`, where no rule before it does.
+    """
+
+    op: "Op"
+    parameter: str
+    initialisation: Initialisation
+    start: int
+    end: int
+    span: Span
+
+
 class Input(NamedTuple):
     """An input of the network: its name and type."""
 
@@ -146,7 +177,7 @@ class Graph(NamedTuple):
     """A network whose names are resolved and whose loops are unrolled; its sizes are not known yet.
 
     `inputs[i]` is value `i`. `names` are the names that the text gives to values with `as`. `file` is the shown name of
-    the file that was compiled; what it imports lies in others.
+    the file that was compiled; what it imports lies in others. `rules` say how weights start, inner braces first.
     """
 
     name: str
@@ -159,6 +190,7 @@ class Graph(NamedTuple):
     names: Mapping[int, str]
     root: Region
     file: str = ""
+    rules: tuple[Rule, ...] = ()
 
 
 class ShapedGraph(NamedTuple):

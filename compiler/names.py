@@ -18,7 +18,7 @@ def unknown(name: ast.Name, scope: Scope) -> Stop:
     if name.text == "in":
         help = "an arch, and a block with `input`, start from the names of their inputs"
         return stop("E0403", name.span, "there is no `in` here", "the inputs here have names", help=help)
-    elsewhere = _bound_elsewhere(name, scope)
+    elsewhere = _bound_in(scope.body).get(name.text) if scope.body is not None else None
     if elsewhere is not None:
         when = "later" if elsewhere.start > name.span.start else "where it is not seen"
         return stop(
@@ -35,8 +35,20 @@ def unknown(name: ast.Name, scope: Scope) -> Stop:
     )
 
 
-def _bound_elsewhere(name: ast.Name, scope: Scope) -> Span | None:
-    waiting: list[object] = [scope.body]
+_last: list[tuple[ast.Body, dict[str, Span]]] = []
+
+
+def _bound_in(body: ast.Body) -> dict[str, Span]:
+    """The names that a body binds anywhere, and where first."""
+    # The last answer is kept: a text with many unknown names asks as often.
+    if not _last or _last[0][0] is not body:
+        _last[:] = [(body, _bindings(body))]
+    return _last[0][1]
+
+
+def _bindings(body: ast.Body) -> dict[str, Span]:
+    found: dict[str, Span] = {}
+    waiting: list[object] = [body]
     while waiting:
         node = waiting.pop()
         match node:
@@ -46,13 +58,13 @@ def _bound_elsewhere(name: ast.Name, scope: Scope) -> Span | None:
                     part = names.pop()
                     if isinstance(part, ast.TuplePattern):
                         names.extend(part.items)
-                    elif part is not None and part.text == name.text:
-                        return part.span
+                    elif part is not None:
+                        found.setdefault(part.text, part.span)
         if isinstance(node, Node):
             waiting.extend(reversed(node.fields()))
         elif type(node) is tuple:
             waiting.extend(reversed(node))
-    return None
+    return found
 
 
 def unpack(pattern: ast.Pattern, value: object, bind_name: Callable[[ast.Name, object], None]) -> None:

@@ -12,6 +12,7 @@ from archc.compiler.claims import check_claims
 from archc.compiler.elaborate import elaborate
 from archc.compiler.flow import Statements
 from archc.compiler.infer import infer
+from archc.compiler.initial import check_starts
 from archc.compiler.ir import ShapedGraph
 from archc.compiler.problems import Stop, did_you_mean
 from archc.compiler.program import Definition, Program
@@ -94,6 +95,7 @@ def check(definition: Definition, passed: Mapping[str, Given]) -> Checked:
     except ArchError as error:
         raise _error([*found, *error.diagnostics], passed) from None
     found.extend(check_sharing(shaped))
+    found.extend(check_starts(shaped))
     if not any(diagnostic.severity == "error" for diagnostic in found):
         found.extend(check_claims(elaborated.claims, shaped, Statements(Builder(shapes))))
     if any(diagnostic.severity == "error" for diagnostic in found):
@@ -102,6 +104,7 @@ def check(definition: Definition, passed: Mapping[str, Given]) -> Checked:
 
 
 def _error(found: list[Diagnostic], passed: Mapping[str, Given]) -> ArchError:
+    assert found, "a network is refused for a reason"
     outside = {argument.span.source for argument in passed.values()}
     wrong = [diagnostic for diagnostic in found if diagnostic.primary.span.source in outside]
     return RequestError(wrong) if wrong else ArchError(_ordered(found))

@@ -1,6 +1,7 @@
 """How a stage stops at a mistake: an exception that carries the diagnostic, and the way to make one."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from archc.dsl.diagnostics import Diagnostic, Label
 from archc.dsl.source import Span
@@ -12,6 +13,10 @@ class Stop(Exception):
     def __init__(self, diagnostic: Diagnostic | None) -> None:
         super().__init__(diagnostic)
         self.diagnostic = diagnostic
+
+
+class Limit(Stop):
+    """The text asks for too much: nothing after this is looked at."""
 
 
 def stop(
@@ -32,7 +37,12 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     >>> did_you_mean("rleu", ["relu", "conv"])
     'did you mean `relu`?'
     """
+    return _nearest(name, tuple(sorted(set(known))))
+
+
+@lru_cache(maxsize=256)  # a mistake in a loop is made in each of its rounds
+def _nearest(name: str, known: tuple[str, ...]) -> str:
     import difflib  # only when there is a mistake to explain
 
-    near = difflib.get_close_matches(name, sorted(set(known)), n=1, cutoff=0.6)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     return f"did you mean `{near[0]}`?" if near else ""

@@ -215,6 +215,8 @@ def read_file(path: str) -> bytes:
     Raises:
         OSError: it is not there, not a regular file (a folder, a pipe, a device), too large, or not readable.
     """
+    if "\0" in path:
+        raise OSError(22, "no file has a NUL in its name", path)
     # Opened without waiting, so that a pipe cannot hold us up before we see that it is one.
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     with open(descriptor, "rb") as stream:

@@ -35,21 +35,25 @@ class Shapes:
         """Take a node whose outputs will be asked for."""
         self._nodes.append(node)
 
+    def __len__(self) -> int:
+        """How many operators were taken."""
+        return len(self._nodes)
+
     def of(self, value: int) -> Tensor | None:
         """Return the type of a value, or `None` when a mistake leaves it unknown."""
-        while value not in self._types:
+        while value not in self._types and self._done < len(self._nodes):
             node = self._nodes[self._done]
             self._done += 1
             results = self._infer(node)
             for i, output in enumerate(node.outputs):
                 self._types[output] = results[i] if results is not None else None
                 self._origins[output] = node.span
-        return self._types[value]
+        return self._types.get(value)
 
     def _infer(self, node: Node) -> tuple[Tensor, ...] | None:
         inputs = []
         for value in node.inputs:
-            tensor = self._types[value]
+            tensor = self._types.get(value)
             if tensor is None:
                 return None
             inputs.append(tensor)

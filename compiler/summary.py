@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from archc.compiler.cost import Cost, costs, total
-from archc.compiler.ir import Node, Region, ShapedGraph, Tensor
+from archc.compiler.ir import Initialisation, Node, Region, ShapedGraph, Tensor
 from archc.compiler.ops.entry import REQUIRED
 from archc.compiler.sizes import Size, Symbolic, evaluate
 from archc.compiler.values import show
@@ -131,9 +131,9 @@ def written(node: Node) -> str:
     parts = []
     for parameter in node.op.parameters:
         value = node.arguments[parameter.name]
-        if parameter.default is REQUIRED:
+        if parameter.default is REQUIRED and value is not None:  # weights from a branch may determine it
             parts.append(show(value))
-        elif value != parameter.default:
+        elif parameter.default is not REQUIRED and value != parameter.default:
             parts.append(f"{parameter.name}={show(value)}")
     return node.op.name + (f"({', '.join(parts)})" if parts else "")
 
@@ -224,7 +224,7 @@ def as_json(shaped: ShapedGraph) -> dict[str, object]:
             {
                 "path": node.path,
                 "op": node.op.name,
-                "args": dict(node.arguments),
+                "args": {k: str(v) if isinstance(v, Initialisation) else v for k, v in node.arguments.items()},
                 "inputs": [_sizes(shaped.types[value]) for value in node.inputs],
                 "output": outputs[0] if len(outputs) == 1 else outputs,
                 "params": part.params,

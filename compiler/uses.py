@@ -3,19 +3,18 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from archc.compiler.arguments import bind_block, bind_op
-from archc.compiler.builder import Limit
+from archc.compiler.arguments import bind_block, bind_initializer, bind_op
 from archc.compiler.context import Context, Flow, as_value
 from archc.compiler.functions import BUILTINS
-from archc.compiler.ir import Frame
+from archc.compiler.ir import Frame, Initialisation
 from archc.compiler.names import unknown
 from archc.compiler.ops import OPS
 from archc.compiler.ops.entry import REQUIRED, Parameter
 from archc.compiler.paths import Paths, Tag
-from archc.compiler.problems import Stop, stop
+from archc.compiler.problems import Limit, Stop, stop
 from archc.compiler.scope import Binding
 from archc.compiler.trampoline import Task
-from archc.compiler.values import POISON, BlockValue, Given, ModuleValue, OpValue, Wire, kind_of, show
+from archc.compiler.values import POISON, BlockValue, Given, InitializerValue, ModuleValue, OpValue, Wire, kind_of, show
 from archc.dsl import ast
 from archc.dsl.diagnostics import Label, Use
 from archc.dsl.source import Span
@@ -42,6 +41,9 @@ def use_stage(flow: "Statements", use: ast.Use, tag: Tag | None, value: Flow, co
         site = Site(found.path, True, found.place)
         return (yield _stage(flow, found.value, found.given, site, use, value, context))
     if isinstance(found, BlockValue | OpValue):
+        if tag is None and isinstance(found, OpValue) and found.op.own in ("parameter", "buffer"):
+            message = f"a `{found.op.name}` needs a label, which is its key in the `state_dict`"
+            raise stop("E0502", use.name.span, message, "has none", help=f"write `NAME: {use.name.text}(...)`")
         place = flow.builder.place()
         given = yield bind_stage(flow, found, use, context)
         site = _site(found, use, tag, place, context)
@@ -88,6 +90,10 @@ def _inputs(
     """The values that an op or block takes: those of its branches, else the one that flows."""
     least, most = counts
     wanted = "one value" if most == least == 1 else f"{least} values" if most == least else "several values"
+    if most == 0:
+        if use.branches is not None:
+            raise stop("E0401", use.branches.span, f"{what} takes no values", "has branches")
+        return []
     if use.branches is None:
         if least > 1:
             help = f"write them as branches: `{use.name.text} {{ ...; ... }}`"
@@ -121,8 +127,10 @@ def bind_stage(
 ) -> Task[dict[str, Given]]:
     """Compute the arguments of an op or block that is used as a stage, and bind all of them."""
     passed = yield flow.evaluator.arguments(use.arguments or (), context.scope)
-    bind_whole = bind_block if isinstance(found, BlockValue) else bind_op
-    return bind_whole(found, passed, _head(use), whole=True)  # type: ignore[arg-type]
+    if isinstance(found, BlockValue):
+        return bind_block(found, passed, _head(use), whole=True)
+    # Weights from further branches determine what the text leaves out.
+    return bind_op(found, passed, _head(use), whole=found.op.given is None or use.branches is None)
 
 
 def _stage(
@@ -158,6 +166,8 @@ def _op(
     arguments = {parameter.name: _argument(op.name, parameter, given) for parameter in op.parameters}
 
     def apply(results: list[Flow]) -> Flow:
+        if len(results) == 1:  # without weights from further branches nothing may be missing
+            bind_op(found._replace(bound=given), (), _head(use), whole=True)
         inputs = tuple(result for result in results if isinstance(result, int))
         if len(inputs) < len(results):
             return POISON
@@ -180,12 +190,30 @@ def _op(
     return region.outputs
 
 
+def initialisation(value: InitializerValue, span: Span) -> Initialisation:
+    """What an initializer with its arguments does to a tensor, the arguments checked."""
+    initializer, bound = value
+    bind_initializer(value, (), span, whole=True)
+    for parameter in initializer.parameters:
+        if parameter.name in bound:
+            _argument(initializer.name, parameter, bound)
+    arguments = tuple((name, argument.value) for name, argument in bound.items())
+    known = {parameter.name: parameter.default for parameter in initializer.parameters} | dict(arguments)
+    low, high = known.get("a"), known.get("b")
+    if isinstance(low, int | float) and isinstance(high, int | float) and low >= high:
+        message = f"`a` of `{initializer.name}` must be smaller than `b`"
+        raise stop("E0205", span, message, f"from {show(low)} to {show(high)}")
+    return Initialisation(initializer.name, arguments)
+
+
 def _argument(op: str, parameter: Parameter, given: Mapping[str, Given]) -> object:
     """The value of an op's parameter, checked against its kind."""
     if parameter.name not in given:
-        assert parameter.default is not REQUIRED, "`bind` reports what is missing"
-        return parameter.default
+        # `bind` reports what is missing, except what weights from further branches determine.
+        return None if parameter.default is REQUIRED else parameter.default
     value, span = given[parameter.name]
+    if isinstance(value, InitializerValue):
+        value = initialisation(value, span)
     if not parameter.kind.accepts(value):
         code = "E0205" if isinstance(value, int | float) and not isinstance(value, bool) else "E0204"
         raise stop(code, span, f"`{parameter.name}` of `{op}` must be {parameter.kind.words}", f"is {show(value)}")

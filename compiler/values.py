@@ -3,15 +3,17 @@
 Integers, floats, text, booleans and `none` are Python's own; lists are `list` (never changed), tuples are `tuple`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from archc.compiler.ir import Initialisation
 from archc.compiler.sizes import Symbolic
 from archc.dsl import ast
 from archc.dsl.source import Span
 
 if TYPE_CHECKING:
     from archc.compiler.ops.entry import Op
+    from archc.compiler.ops.initial import Initializer
     from archc.compiler.program import Unit
     from archc.compiler.scope import Scope
 
@@ -35,6 +37,13 @@ class OpValue(NamedTuple):
     """An operator, with the arguments that are bound to it so far."""
 
     op: "Op"
+    bound: Mapping[str, Given]
+
+
+class InitializerValue(NamedTuple):
+    """A way to give weights their first values, with the arguments that are bound to it so far."""
+
+    initializer: "Initializer"
     bound: Mapping[str, Given]
 
 
@@ -81,6 +90,8 @@ class Poison:
 
 
 POISON = Poison()
+LONGEST_SHOWN = 2_000
+DEEPEST_SHOWN = 50
 
 
 def kind_of(value: object) -> str:
@@ -108,6 +119,8 @@ def kind_of(value: object) -> str:
             return "a block"
         case OpValue():
             return "an op"
+        case InitializerValue() | Initialisation():
+            return "an initializer"
         case FunctionValue() | Builtin():
             return "a function"
         case ModuleValue():
@@ -124,11 +137,13 @@ def show(value: object, limit: int = 60) -> str:
     >>> show([64, "M", True, None, (1, 2)])
     '[64, "M", true, none, (1, 2)]'
     """
-    text = _show(value)
+    text = _show(value, max(limit, LONGEST_SHOWN), 0)
     return text if len(text) <= limit else f"{text[: limit - 10]}...{text[-7:]}"
 
 
-def _show(value: object) -> str:
+def _show(value: object, room: int, depth: int) -> str:
+    if room <= 0 or depth > DEEPEST_SHOWN:
+        return "..."
     match value:
         case None:
             return "none"
@@ -137,9 +152,13 @@ def _show(value: object) -> str:
         case str():
             return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
         case BlockValue():
-            return value.block.name.text + _bound(value.bound)
+            return value.block.name.text + _bound(value.bound, room, depth)
         case OpValue():
-            return value.op.name + _bound(value.bound)
+            return value.op.name + _bound(value.bound, room, depth)
+        case InitializerValue():
+            return value.initializer.name + _bound(value.bound, room, depth)
+        case Initialisation():
+            return str(value)
         case FunctionValue():
             return value.function.name.text
         case Builtin():
@@ -149,14 +168,25 @@ def _show(value: object) -> str:
         case ModuleValue():
             return value.path
         case list():
-            return "[" + ", ".join(map(_show, value)) + "]"
+            return f"[{_items(value, room, depth)}]"
         case tuple():
-            return "(" + ", ".join(map(_show, value)) + ("," if len(value) == 1 else "") + ")"
+            return f"({_items(value, room, depth)}{',' if len(value) == 1 else ''})"
         case _:
             return str(value)
 
 
-def _bound(bound: Mapping[str, Given]) -> str:
+def _items(items: Iterable[object], room: int, depth: int) -> str:
+    """Show what a list holds, as far as there is room: lists in lists can stand for more than any memory holds."""
+    parts = []
+    for item in items:
+        parts.append(_show(item, room, depth + 1))
+        room -= len(parts[-1]) + 2
+        if room <= 0:
+            break
+    return ", ".join(parts)
+
+
+def _bound(bound: Mapping[str, Given], room: int, depth: int) -> str:
     if not bound:
         return ""
-    return "(" + ", ".join(f"{name}={_show(given.value)}" for name, given in bound.items()) + ")"
+    return "(" + ", ".join(f"{name}={_show(given.value, room, depth + 1)}" for name, given in bound.items()) + ")"

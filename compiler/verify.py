@@ -20,7 +20,7 @@ IMPORTS = frozenset(
 )
 
 _ROOTS = frozenset({"nn", "F", "torch", "torchvision"})
-_BUILTINS = frozenset({"super", "range", "getattr", "float"})
+_BUILTINS = frozenset({"super", "range", "getattr", "float", "isinstance"})
 _TYPES = frozenset({"Tensor", "NamedTuple", "int", "bool", "str", "tuple", "list"})
 _FIXED = _ROOTS | _BUILTINS | _TYPES
 _BASES = frozenset({"nn.Module", "nn.Sequential", "NamedTuple"})

@@ -7,7 +7,6 @@ from typing import TypeAlias
 from archc.dsl.node import Node
 from archc.dsl.source import Source, Span
 
-
 # ---- expressions ---------------------------------------------------------------------------------------------------
 
 

@@ -6,13 +6,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-MARK = re.compile(r"<!-- (not run|file): (.+?) -->\n$")
+MARK = re.compile(r"<!-- (not run|file|wrong|exit): (.+?) -->\n$")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 
 class Block(NamedTuple):
-    """One fenced block. The line right before it may be `<!-- not run: REASON -->` or `<!-- file: NAME -->`."""
+    """One fenced block. The line right before it may be one of four marks.
+
+    `<!-- not run: REASON -->`; `<!-- file: NAME -->` for a network that later blocks use; `<!-- wrong: NAME -->` for
+    one with mistakes; `<!-- exit: STATUS -->` for a transcript whose last command fails with that status.
+    """
 
     document: Path
     line: int
@@ -20,6 +24,7 @@ class Block(NamedTuple):
     text: str
     not_run: str | None
     file: str | None
+    status: int  # how its last command, or the check of its network, exits
 
 
 class Step(NamedTuple):
@@ -37,8 +42,10 @@ def blocks_of(document: Path) -> list[Block]:
         mark = MARK.search(text[: match.start()])
         kind, value = (mark[1], mark[2]) if mark else ("", "")
         line = text.count("\n", 0, match.start()) + 1
-        not_run, file = (value if kind == name else None for name in ("not run", "file"))
-        blocks.append(Block(document, line, match[1], match[2], not_run, file))
+        not_run = value if kind == "not run" else None
+        file = value if kind in ("file", "wrong") else None
+        status = int(value) if kind == "exit" else int(kind == "wrong")
+        blocks.append(Block(document, line, match[1], match[2], not_run, file, status))
     return blocks
 
 

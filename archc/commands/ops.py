@@ -44,5 +44,5 @@ def _page(op: Op) -> str:
     lines += ["", "Examples:"]
     for example in op.examples:
         inputs = ", ".join("x".join(map(str, size)) for size in example.inputs)
-        lines.append(f"  {example.text}  from {inputs}")
+        lines.append(f"  {example.text}" + (f"  from {inputs}" if inputs else ""))
     return "\n".join(lines)

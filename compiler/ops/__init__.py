@@ -17,6 +17,7 @@ from archc.compiler.ops.recurrent import RECURRENTS
 from archc.compiler.ops.regularisation import REGULARISATIONS
 from archc.compiler.ops.resample import RESAMPLINGS
 from archc.compiler.ops.shape import SHAPES
+from archc.compiler.ops.value import VALUES
 
 FAMILIES: tuple[tuple[Op, ...], ...] = (
     CONVOLUTIONS,
@@ -35,6 +36,7 @@ FAMILIES: tuple[tuple[Op, ...], ...] = (
     ATTENTIONS,
     RECURRENTS,
     EMBEDDINGS,
+    VALUES,
 )
 
 OPS: dict[str, Op] = {op.name: op for family in FAMILIES for op in family}

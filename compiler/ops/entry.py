@@ -34,7 +34,10 @@ class Parameter(NamedTuple):
 
 
 class Weight(NamedTuple):
-    """A tensor that the operator's module keeps: its name below the module's path, and its sizes."""
+    """A tensor that the operator's module keeps: its name below the module's path, and its sizes.
+
+    The name is empty where the path itself is the key, as that of a `parameter`.
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -46,7 +49,7 @@ class Construct(NamedTuple):
     """A module to construct: `nn.Conv2d(3, 64, kernel_size=7)`.
 
     Arguments are `(name or None, value)`; those equal to torch's default are left out. Values are ints, floats,
-    strings, booleans, `None` and tuples of them.
+    strings, booleans, `None` and tuples of them; those of a tensor may be lists, and tensors that are constructed.
     """
 
     callee: str
@@ -270,6 +273,9 @@ class Op(NamedTuple):
     given       the expression that applies it to weights from further inputs, `linear { x; weight }`; with more than
                 one input it then has no module and no weights of its own, and parameters without a default, which
                 those weights determine, may be missing and are `None`
+    own         what a value of the network's own is: "parameter" or "buffer", whose label is their key in the
+                `state_dict`, or "constant"; empty for operators that apply something
+    tensor      what makes a value of the network's own
     weights     the tensors its module keeps, in torch's order
     macs        multiply-adds for one sample, exact; of convolutions, linear layers, matrix products and attention
     label       what a diagram writes in its box
@@ -288,6 +294,8 @@ class Op(NamedTuple):
     function: Callable[[Call], Expression] | None = None
     apply: Callable[[Call], Expression | Statements | None] | None = None
     given: Callable[[Call], Expression] | None = None
+    own: str = ""
+    tensor: Callable[[Call], Construct] | None = None
     weights: Callable[[Call], tuple[Weight, ...]] = no_weights
     macs: Callable[[Call], Size] = no_macs
     label: Callable[[Call], str] | None = None

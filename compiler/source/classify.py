@@ -4,12 +4,23 @@ import re
 
 from archc.compiler.ir import ShapedGraph
 from archc.compiler.source.classes import Class, Counted, Plan, Written
-from archc.compiler.source.definitions import Argument, Definition, Inner, Made, Run, folded, leaf, regular, skeleton
+from archc.compiler.source.definitions import (
+    Argument,
+    Definition,
+    Inner,
+    Made,
+    Run,
+    folded,
+    leaf,
+    regular,
+    skeleton,
+    tensor,
+)
 from archc.compiler.source.flows import bindings
 from archc.compiler.source.forward import Forward, Statement, call_of, forward, parameter_names
 from archc.compiler.source.forward import skeleton as forward_skeleton
 from archc.compiler.source.keys import access
-from archc.compiler.source.names import class_name, variable
+from archc.compiler.source.names import class_name, is_attribute, variable
 from archc.compiler.source.naming import name_classes
 from archc.compiler.source.scopes import Scope, Step, scopes
 from archc.compiler.source.structure import WHOLE, base_of, chained, member_names, owners_of, rounds_of
@@ -143,10 +154,10 @@ class _Classifier:
         graph = self.shaped.graph
         parameters = parameter_names(scope, graph)
         result = self.result if scope is self.root else ""
-        if self._is_unpacked(scope, members):
-            run = chained(scope, members)
-            if run is not None:
-                body = forward(run, self.shaped, self.bound, {WHOLE: "super().forward"}, parameters, result=result)
+        if scope.outputs and self._is_unpacked(scope, members):
+            whole = chained(scope, members)
+            if whole is not None:
+                body = forward(whole, self.shaped, self.bound, {WHOLE: "super().forward"}, parameters, result=result)
                 return Plan("unpacked", self._numbered(scope, members), body, (scope.region.span,))
             reserved = member_names(members, parameters) if len(members) <= WIDEST_UNPACKING else []
             where = {step.key: reserved[i] if reserved else f"self[{i}]" for i, step in enumerate(members)}
@@ -157,8 +168,9 @@ class _Classifier:
             return Plan("unpacked", self._numbered(scope, members), body, (scope.region.span,))
         kept = [step for step in members if self._is_kept(step)]
         keys = self._keys(kept)
-        where = {step.key: access(keys[step.key]) for step in kept}
-        body = forward(scope, self.shaped, self.bound, where, parameters, result=result)
+        where = {step.key: access(keys[step.key], step.node.op.own if step.node else "") for step in kept}
+        # A block whose result reaches no output exists, but is not run.
+        run = forward(scope, self.shaped, self.bound, where, parameters, result=result) if scope.outputs else None
         made: list[tuple[str, Definition]] = []
         origins: list[Span] = []
         for step in kept:
@@ -168,7 +180,7 @@ class _Classifier:
                     origins.append(step.span)
             made.append((keys[step.key], self._definition(step, scope)))
             origins.append(step.span)
-        return Plan("module", tuple(made), body, tuple(origins))
+        return Plan("module", tuple(made), run, tuple(origins))
 
     def _chain(self, scope: Scope) -> Plan:
         return Plan("chain", ((".", folded(self._items(scope))),), None, (scope.region.span,))
@@ -194,7 +206,7 @@ class _Classifier:
     def _is_kept(self, step: Step) -> bool:
         """Say whether a step has a module in a class with attributes: one with weights, a label, or no function."""
         node = step.node
-        if node is None:
+        if node is None or node.op.own:
             return True
         if node.op.module is None or (node.op.given is not None and len(node.inputs) > 1):
             return False
@@ -207,7 +219,12 @@ class _Classifier:
         seen: dict[str, int] = {}
         for step in kept:
             keys[step.key] = step.key
-            if (
+            if step.node is not None and step.node.op.own == "constant":
+                label = step.node.path.rpartition(".")[2] or "constant"
+                name = variable(label, taken)
+                keys[step.key] = name if is_attribute(name) else variable(f"its {name}", taken)
+                taken.add(keys[step.key])
+            elif (
                 step.node is not None
                 and not step.node.labelled
                 and not step.node.op.weights(call_of(step, self.shaped))
@@ -222,6 +239,8 @@ class _Classifier:
         scope = step.scope
         if scope is None:
             assert step.node is not None
+            if step.node.op.tensor is not None:
+                return tensor(step.node.op, step.node.op.tensor(call_of(step, self.shaped)))
             assert step.node.op.module is not None
             return leaf(step.node.op, step.node.op.module(call_of(step, self.shaped)))
         if (
@@ -263,6 +282,8 @@ class _Classifier:
             keyed = [step for step in steps if step.key and self._is_kept(step)]
             if region.inputs != (value,) or len(region.outputs) != 1 or len(keyed) != 1:
                 return None
+            if keyed[0].node is not None and keyed[0].node.op.own:
+                return None  # a tensor is no child to go through
             outside = {v for step in steps for v in step.inputs} - {v for step in steps for v in step.outputs}
             match = re.fullmatch(r"(.*?)(0|[1-9]\d*)", keyed[0].key, re.ASCII)
             if outside != {value} or match is None or not all(step.live and not step.training for step in steps):

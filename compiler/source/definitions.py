@@ -44,6 +44,13 @@ class Made(NamedTuple):
     optional: frozenset[str] = frozenset()  # arguments that may be absent, because their default is known
 
 
+class Kept(NamedTuple):
+    """A tensor that a module keeps: `own` is "parameter", "buffer" or "constant", `made` what makes it."""
+
+    own: str
+    made: Made
+
+
 class Chain(NamedTuple):
     """`nn.Sequential(...)` over modules."""
 
@@ -63,7 +70,7 @@ class Inner(NamedTuple):
     scope: object
 
 
-Definition: TypeAlias = Made | Chain | Run | Inner
+Definition: TypeAlias = Made | Kept | Chain | Run | Inner
 
 
 def equal(a: object, b: object) -> bool:
@@ -91,14 +98,37 @@ def leaf(op: Op, built: Construct) -> Made:
     return Made(built.callee, tuple(arguments), optional)
 
 
+def tensor(op: Op, built: Construct) -> Kept:
+    """Return a value of the network's own with what makes it; a single argument is called as the text calls it."""
+    return Kept(op.own, _made(built, op.parameters[0].name))
+
+
+def _made(built: Construct, hint: str) -> Made:
+    """The call that makes a tensor, and those within that make what it takes."""
+    single = sum(name is None for name, _ in built.arguments) == 1
+    arguments = []
+    for position, (name, value) in enumerate(built.arguments):
+        if isinstance(value, Construct):
+            arguments.append(Argument(None, _made(value, hint), hint))
+        else:
+            arguments.append(Argument(name, value, name or (hint if single else f"size{position + 1}")))
+    return Made(built.callee, tuple(arguments))
+
+
 def skeleton(definition: Definition) -> object:
     """Return what has to be equal for two definitions to differ in values only."""
     match definition:
         case Made(callee, arguments, optional):
             if isinstance(callee, str):
-                fixed = tuple(a.name for a in arguments if a.name not in optional)
+                fixed = tuple(
+                    (a.name, skeleton(a.value)) if is_definition(a.value) else a.name
+                    for a in arguments
+                    if a.name not in optional
+                )
                 return (callee, fixed)
             return (callee.number, tuple(skeleton(a.value) for a in arguments if is_definition(a.value)))
+        case Kept(own, made):
+            return (own, skeleton(made))
         case Chain(items):
             return ("chain", *map(skeleton, items))
         case Run(_, item):
@@ -117,7 +147,7 @@ def _progressions(definition: Definition) -> tuple[object, ...]:
 
 def is_definition(value: object) -> TypeGuard[Definition]:
     """Say whether an argument is a module of its own."""
-    return isinstance(value, Made | Chain | Run | Inner)
+    return isinstance(value, Made | Kept | Chain | Run | Inner)
 
 
 def merged(definitions: Sequence[Definition]) -> Definition:
@@ -126,6 +156,10 @@ def merged(definitions: Sequence[Definition]) -> Definition:
     match first:
         case Made(callee, _, optional):
             return Made(callee, tuple(_merged_arguments([d.arguments for d in definitions])), optional)  # type: ignore[union-attr]
+        case Kept(own, _):
+            made = merged([d.made for d in definitions])  # type: ignore[union-attr]
+            assert isinstance(made, Made)
+            return Kept(own, made)
         case Chain(items):
             return Chain(tuple(merged([d.items[i] for d in definitions]) for i in range(len(items))))  # type: ignore[union-attr]
         case Run():
@@ -184,6 +218,10 @@ def mapped(definition: Definition, change: Callable[[object], object]) -> Defini
                 new = mapped(value, change) if is_definition(value) else change(value)
                 changed.append(argument._replace(value=new))
             return Made(callee, tuple(changed), optional)
+        case Kept(own, made):
+            new_made = mapped(made, change)
+            assert isinstance(new_made, Made)
+            return Kept(own, new_made)
         case Chain(items):
             return Chain(tuple(mapped(item, change) for item in items))
         case Run(rounds, item):

@@ -125,9 +125,13 @@ class _Body:
         self.result = result
         self.reserved = set(taken)
         self.parameters = parameters
-        self.steps = [step for step in scope.steps if step.live]
+        # Values of the network's own are attributes, written where they are used.
+        self.steps = [step for step in scope.steps if step.live and not (step.node is not None and step.node.op.own)]
         self.names: dict[int, str] = dict(zip(scope.inputs, parameters, strict=True))
         self.holder: dict[str, int] = {name: value for value, name in self.names.items()}
+        for step in scope.steps:
+            if step.live and step.node is not None and step.node.op.own:
+                self.names[step.outputs[0]] = access[step.key]
         self.pending: dict[int, Code] = {}
         self.last: dict[int, int] = {}
         self.uses: dict[int, int] = {}

@@ -3,19 +3,24 @@
 from archc.compiler.paths import IMPOSSIBLE_LABELS
 from archc.compiler.source.names import MODULE_ATTRIBUTES, is_attribute, is_identifier, literal
 
+# Where torch keeps what a module holds; a key that is an attribute of every module is only found there.
+_DICTIONARIES = {"": "_modules", "parameter": "_parameters", "buffer": "_buffers"}
 
-def access(key: str) -> str:
-    """Return the expression that finds a module.
+
+def access(key: str, own: str = "") -> str:
+    """Return the expression that finds a module, or a value of the network's own: "parameter", "buffer", "constant".
 
     >>> access("conv1"), access("0"), access("train"), access("attention.query")
     ('self.conv1', 'getattr(self, "0")', 'self._modules["train"]', 'self.attention.query')
     """
     text = "self"
-    for part in key.split("."):
+    parts = key.split(".")
+    for position, part in enumerate(parts):
         if is_attribute(part):
             text = f"{text}.{part}"
         elif _is_taken(part):
-            text = f"{text}._modules[{literal(part)}]"
+            held = _DICTIONARIES[own if position == len(parts) - 1 else ""]
+            text = f"{text}.{held}[{literal(part)}]"
         else:
             text = f"getattr({text}, {literal(part)})"
     return text
@@ -38,6 +43,27 @@ def assignment(key: str, value: str) -> str:
         # `add_module` refuses a key that is an attribute of every module; the dictionary behind it does not.
         return f"{holder}._modules[{literal(part)}] = {value}"
     return f"{holder}.add_module({literal(part)}, {value})"
+
+
+def registration(key: str, own: str, value: str) -> str:
+    """Return the statement that keeps a value of the network's own.
+
+    >>> registration("scale", "parameter", "nn.Parameter(torch.ones(3))")
+    'self.scale = nn.Parameter(torch.ones(3))'
+    >>> registration("mean", "buffer", "torch.tensor(0.5)"), registration("train", "buffer", "torch.tensor(0.5)")
+    ('self.register_buffer("mean", torch.tensor(0.5))', 'self._buffers["train"] = torch.tensor(0.5)')
+    """
+    owner, _, part = key.rpartition(".")
+    assert part not in IMPOSSIBLE_LABELS, f"nothing in a module can be called {part}"
+    holder = access(owner) if owner else "self"
+    if _is_taken(part):
+        return f"{holder}.{_DICTIONARIES[own]}[{literal(part)}] = {value}"
+    if own == "parameter":
+        if is_attribute(part):
+            return f"{holder}.{part} = {value}"
+        return f"{holder}.register_parameter({literal(part)}, {value})"
+    kept = "" if own == "buffer" else ", persistent=False"
+    return f"{holder}.register_buffer({literal(part)}, {value}{kept})"
 
 
 def _is_taken(part: str) -> bool:

@@ -143,7 +143,8 @@ def _layout(prefix: str, value: ast.expr, source: str, depth: int, suffix: str) 
     texts = [name + source[part.col_offset : part.end_col_offset] for name, part in parts]
     together = outer + _INDENT + ", ".join(texts)
     # Arguments stand together on a line of their own where they fit; modules one below the other.
-    if len(together) <= WIDTH and not any(isinstance(part, ast.Call | ast.Starred) for _, part in parts):
+    plain = not any(isinstance(part, ast.Call | ast.Starred) for _, part in parts)
+    if len(together) <= WIDTH and (plain or opening == "nn.Parameter("):
         return [f"{outer}{prefix}{opening}", together, f"{outer}{closing}{suffix}"]
     lines = [f"{outer}{prefix}{opening}"]
     for name, part in parts:

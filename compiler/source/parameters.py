@@ -8,6 +8,7 @@ from archc.compiler.source.definitions import (
     Chain,
     Definition,
     Inner,
+    Kept,
     Made,
     Progression,
     Run,
@@ -76,6 +77,8 @@ class Parameters:
                         self.visit(argument.value)
                     elif not is_default(argument.value, argument.default):
                         self.text(argument.value, argument.hint)
+            case Kept(_, made):
+                self.visit(made)
             case Chain(items):
                 for item in items:
                     self.visit(item)

@@ -126,6 +126,8 @@ class _Builder:
     def _add_node(self, scope: Scope, index: int) -> None:
         node = self.graph.nodes[index]
         key = _below(node.path, scope.path) if node.path else ""
+        if node.op.own == "constant":
+            key = f".{index}"  # no key of the `state_dict`: any attribute can hold it
         step = Step(index, key, node.place, node.inputs, node.outputs, span=node.span, node=node)
         scope.steps.append(self._judged(step))
 

@@ -10,8 +10,9 @@ from archc.compiler.ir import ShapedGraph
 from archc.compiler.sizes import symbol, symbols
 from archc.compiler.source.classes import Class, Counted
 from archc.compiler.source.classify import classes
-from archc.compiler.source.definitions import Chain, Definition, Inner, Made, Run, is_definition
-from archc.compiler.source.keys import assignment
+from archc.compiler.source.definitions import Chain, Definition, Inner, Kept, Made, Run, is_definition
+from archc.compiler.source.initial import initial_lines
+from archc.compiler.source.keys import assignment, registration
 from archc.compiler.source.layout import Lines
 from archc.compiler.source.names import docstring, escaped, literal, variable
 from archc.compiler.source.parameters import Parameters, holes, is_default
@@ -85,10 +86,13 @@ class _Writer:
         lines.raw(f"class {self.result}(NamedTuple):")
         lines.raw(docstring(f"The results of {self.main.name}."), depth=1)
         lines.blank()
+        # A single result of every run is a plain tensor, so this type is that of training alone.
+        in_training_only = sum(not output.training for output in graph.outputs) == 1
         names: list[str] = []
         for output in graph.outputs:
             names.append(variable(output.name, names))
-            lines.raw(f"{names[-1]}: Tensor", depth=1)
+            absent = output.training and not in_training_only
+            lines.raw(f"{names[-1]}: Tensor{' | None = None' if absent else ''}", depth=1)
 
     # ---- one class
 
@@ -143,7 +147,18 @@ class _Writer:
         elif one.plan.form == "module":
             for (key, definition), place in zip(one.plan.members, one.plan.origins, strict=True):
                 assert isinstance(key, str)
-                lines.add(assignment(key, self._text(definition, one.parameters)), depth=2, origin=place)
+                text = self._text(definition, one.parameters)
+                if isinstance(definition, Kept):
+                    text = registration(key, definition.own, text)
+                else:
+                    text = assignment(key, text)
+                lines.add(text, depth=2, origin=place)
+        if one is self.main:
+            for depth, text, rule_place in initial_lines(self.shaped):
+                if text.endswith(":"):
+                    lines.raw(text, depth=depth, origin=rule_place)
+                else:
+                    lines.add(text, depth=depth, origin=rule_place)
         if one.plan.forward is not None:
             lines.blank()
 
@@ -162,6 +177,8 @@ class _Writer:
                         text = parameters.text(argument.value, argument.hint)
                     listed.append(f"{argument.name}={text}" if argument.name else text)
                 return f"{callee if isinstance(callee, str) else callee.name}({', '.join(listed)})"
+            case Kept(_, made):
+                return self._text(made, parameters)
             case Chain():
                 return f"nn.Sequential({self._items(definition, parameters)})"
             case Inner():

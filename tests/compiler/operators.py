@@ -10,9 +10,10 @@ import torchvision
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from archc.compiler.ir import Tensor
+from archc.compiler.ir import Initialisation, Tensor
 from archc.compiler.ops import OPS
 from archc.compiler.ops.entry import REQUIRED, Call, Construct, Expression, Op, Statements
+from archc.compiler.ops.initial import INITIALIZERS
 
 NAMES = {"torch": torch, "nn": nn, "F": F, "torchvision": torchvision}
 BATCH = 2
@@ -37,6 +38,10 @@ def _value(node: ast.expr) -> object:
             return False
         case ast.Name(id="none"):
             return None
+        case ast.Name(id=name) if name in INITIALIZERS:
+            return Initialisation(name)
+        case ast.Call(func=ast.Name(id=name)):
+            return Initialisation(name, tuple((str(k.arg), _value(k.value)) for k in node.keywords))
         case ast.List() | ast.Tuple():
             return [_value(item) for item in node.elts]
         case _:
@@ -84,6 +89,8 @@ class Text(NamedTuple):
 
 def texts(op: Op, call: Call) -> list[Text]:
     """Return the ways in which an entry writes a use: with a module, without one, or both."""
+    if op.tensor is not None:
+        return [Text(None, Expression(construct_text(op.tensor(call))))]
     if op.given is not None and len(call.inputs) > 1:
         return [Text(None, op.given(call))]
     found = []
@@ -131,8 +138,12 @@ def _run(
 
 def construct_text(construct: Construct) -> str:
     """Write a construct as Python."""
-    arguments = (f"{name}={value!r}" if name else repr(value) for name, value in construct.arguments)
+    arguments = (f"{name}={_written(value)}" if name else _written(value) for name, value in construct.arguments)
     return f"{construct.callee}({', '.join(arguments)})"
+
+
+def _written(value: object) -> str:
+    return construct_text(value) if isinstance(value, Construct) else repr(value)
 
 
 def expression_text(expression: Expression, inputs: Iterable[str]) -> str:

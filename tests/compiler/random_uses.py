@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any, NamedTuple
 
-from archc.compiler.ir import Tensor
+from archc.compiler.ir import Initialisation, Tensor
 from archc.compiler.ops.entry import REQUIRED, Op, Parameter
+from archc.compiler.ops.initial import INITIALIZERS
 
 Arguments = dict[str, Any]
 Sampler = Callable[[Random, Sequence[Tensor]], object]
@@ -137,8 +138,39 @@ def _pattern(random: Random, inputs: Sequence[Tensor]) -> object:
     return f"{' '.join(left)} -> {' '.join(right)}"
 
 
+SIZES = (1, 1, 2, 2, 3, 4, 4, 5, 6, 7, 8)
 NUMBERS = (-2, -1.5, -1, -0.5, 0, 0.25, 0.5, 1, 2, 2.5)
+
+
+def _nested(random: Random, inputs: Sequence[Tensor]) -> object:
+    if random.random() < 0.3:
+        return random.choice((*NUMBERS, True))
+    sizes = [random.randint(1, 3) for _ in range(random.randint(1, 3))]
+
+    def nested(depth: int) -> object:
+        if depth == len(sizes):
+            return random.choice((0, 1, 2, 0.5, False))
+        return [nested(depth + 1) for _ in range(sizes[depth] + (random.random() < 0.05))]
+
+    return nested(0)
+
+
+def _initialisation(random: Random, inputs: Sequence[Tensor]) -> object:
+    initializer = random.choice(list(INITIALIZERS.values()))
+    given = {
+        parameter.name: _sampled(random, parameter, inputs)
+        for parameter in initializer.parameters
+        if parameter.name not in ("a", "b") and (parameter.default is REQUIRED or random.random() < 0.5)
+    }
+    return Initialisation(initializer.name, tuple(given.items()))
+
+
 SAMPLERS: dict[str, Sampler] = {
+    "a list of positive sizes, empty for a single number": lambda random, inputs: [
+        random.choice(SIZES) for _ in range(random.randint(0, 4))
+    ],
+    "an initializer such as `zeros` or `normal(std=0.02)`": _initialisation,
+    "a number, `true` or `false`, or nested lists of them": _nested,
     "`true` or `false`": _numbers(True, False),
     "a whole number": lambda random, inputs: random.randint(-5, 5),
     "a positive whole number": _numbers(1, 1, 2, 2, 3, 4, 6),
@@ -178,8 +210,6 @@ def _sampled(random: Random, parameter: Parameter, inputs: Sequence[Tensor]) -> 
 
 
 # ---- random inputs
-
-SIZES = (1, 1, 2, 2, 3, 4, 4, 5, 6, 7, 8)
 
 
 def _tensor(random: Random, *, least: int = 0, most: int = 4, batched: float = 0.9) -> Tensor:
@@ -279,6 +309,9 @@ def _attended(random: Random) -> tuple[Tensor, ...]:
 
 
 INPUTS: dict[str, Callable[[Random], tuple[Tensor, ...]]] = {
+    "parameter": lambda random: (),
+    "buffer": lambda random: (),
+    "constant": lambda random: (),
     "matmul": _matrices,
     "multihead_attention": _sequences((1, 1, 2, 3, 3, 3)),
     "scaled_dot_product_attention": _attended,

@@ -1,6 +1,7 @@
 """What the language means: paths, scopes, flow, values, claims; each rule by a small text."""
 
 import pytest
+import torch
 
 from archc.api import Network, compile, given, module, network
 from archc.compiler.pipeline import check, choose
@@ -272,7 +273,8 @@ def test_numbers_are_bounded(text: str) -> None:
 
 
 def test_a_module_has_its_place_where_it_is_declared_and_may_be_shared() -> None:
-    built = build("""
+    built = build(
+        """
     block tower(c) { conv(c, 1) -> relu }
     arch A { input a: [3, 8, 8]
         input b: [3, 8, 8]
@@ -281,8 +283,40 @@ def test_a_module_has_its_place_where_it_is_declared_and_may_be_shared() -> None
         a -> twin as x
         b -> twin as y
         add { x; y } -> conv(5, 1)
-    }""".replace("head: conv(2, 1)", "a -> head: conv(2, 1)"))
+    }""".replace("head: conv(2, 1)", "a -> head: conv(2, 1)")
+    )
     assert paths(built) == ["head", "twin.0", "twin.1", "twin.0", "twin.1", "", "0"]
     assert built.params == (3 * 2 + 2) + (3 * 4 + 4) + (4 * 5 + 5)
     keys = list(module(built).state_dict())
     assert [key.split(".")[0] for key in keys[::2]] == ["twin", "head", "0"]
+
+
+def test_results_of_training_are_there_in_training_only() -> None:
+    text = "arch Net {{ input x: [4]; linear(3) as a; linear(2) as b; a -> linear(5) as aux\n{} }}"
+    x = torch.zeros(2, 4)
+    several = module(build(text.format("output aux when training; output a, b")))
+    assert several.train()(x)._fields == ("a", "b", "aux")
+    assert several(x).aux.shape == (2, 5)
+    assert several.eval()(x).aux is None
+    one = module(build(text.format("output b; output aux when training")))
+    assert one.train()(x)._fields == ("b", "aux")
+    assert one.eval()(x).shape == (2, 2)
+    assert codes(text.format("output aux when training")) == ["E0405"]
+    assert codes(text.format("output a, a")) == ["E0102"]
+
+
+def test_inputs_are_declared_before_the_first_stage_and_may_use_names() -> None:
+    assert build("arch A { let n = 4\ninput x: [3, n]\nlet N = 2\ninput y: [x.channels, N]\nx }").inputs == {
+        "x": (3, 4),
+        "y": (3, 2),
+    }
+    assert codes("arch A { input x: [3]; input y: [4]; x -> relu; input z: [3] }") == ["E0405"]
+
+
+@pytest.mark.parametrize("sizes", ["[0, 8]", "[k, 8]", "[3, Height]", "[3] int63", "[1.5]", "[-1]"])
+def test_wrong_inputs(sizes: str) -> None:
+    assert len(codes(f"arch A {{ input x: {sizes}\nrelu -> linear(2) }}")) == 1
+
+
+def test_claims_about_the_network_stand_in_an_arch() -> None:
+    assert codes("block b { expect params == 3; relu }\narch A { input x: [3]; b }") == ["E0405"]

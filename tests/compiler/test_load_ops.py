@@ -14,11 +14,12 @@ from archc.files import open_text
 
 NAMES = "abcdefgh"
 
-# An input of an arch has a batch: examples over values without one are left to the tests of the operators.
+# An input of an arch has a batch: examples over values without one are left to the tests of the operators, and those
+# without inputs to the tests of values of one's own.
 BATCHED = {
     name: batched
     for name, op in OPS.items()
-    if (batched := [example for example in op.examples if not example.unbatched])
+    if (batched := [example for example in op.examples if example.inputs and not example.unbatched])
 }
 
 

@@ -52,7 +52,9 @@ def test_an_example_is_what_torch_makes_of_it(op: Op, example: Example) -> None:
         assert COUNTED_HERE.get(op.name, _counted_macs)(built, call) == op.macs(call)
         if built.module is not None:
             _same_weights(op, built.module, call.inputs, arguments)
-    if op.module is None:
+    if op.own:
+        _same_value(op, call)
+    elif op.module is None:
         assert op.weights(call) == ()
     if op.label is not None:
         assert 0 < len(op.label(call)) <= 60
@@ -65,6 +67,14 @@ def _same_weights(op: Op, module: nn.Module, inputs: tuple[Tensor, ...], argumen
     kept = [(w.name, w.shape, f"torch.{w.dtype}") for w in weights if w.buffer]
     assert kept == [(name, tuple(b.shape), str(b.dtype)) for name, b in module.named_buffers()]
     assert [w.name for w in weights] == list(module.state_dict())
+
+
+def _same_value(op: Op, call: Call) -> None:
+    """A value of the network's own is its own weight; a constant is none."""
+    (y,) = build(texts(op, call)[0], call, device="cpu").outputs
+    expected = [("", tuple(y.shape), f"{y.dtype}", op.own == "buffer")] if op.own != "constant" else []
+    assert [(w.name, w.shape, f"torch.{w.dtype}", w.buffer) for w in op.weights(call)] == expected
+    assert isinstance(y, nn.Parameter) is (op.own == "parameter")
 
 
 @pytest.mark.parametrize(("op", "example"), EXAMPLES)
@@ -118,7 +128,8 @@ def test_an_entry_is_complete(op: Op) -> None:
     assert op.summary.endswith(".")
     assert "\n" not in op.summary
     assert len(op.examples) >= 2
-    assert op.module is not None or op.function is not None
+    assert op.module is not None or op.function is not None or op.tensor is not None
+    assert (op.own in ("parameter", "buffer", "constant")) is (op.tensor is not None)
     names = [parameter.name for parameter in op.parameters]
     assert len(names) == len(set(names))
     required = [parameter.default is REQUIRED for parameter in op.parameters]
@@ -128,4 +139,4 @@ def test_an_entry_is_complete(op: Op) -> None:
 
 
 def test_every_role_is_used() -> None:
-    assert set(ROLES) - {op.role for op in OPS.values()} <= {"value"}
+    assert set(ROLES) == {op.role for op in OPS.values()}

@@ -211,7 +211,7 @@ class NetOutput(NamedTuple):
 
     logits: Tensor
     features: Tensor
-    aux: Tensor
+    aux: Tensor | None = None
 '''
         in source
     )
