@@ -6,8 +6,7 @@ from contextlib import contextmanager
 from archc.compiler.context import Flow, wires
 from archc.compiler.ir import Frame, Node, Region
 from archc.compiler.ops.entry import Op
-from archc.compiler.problems import Limit as Limit
-from archc.compiler.problems import stop
+from archc.compiler.problems import Limit, stop
 from archc.compiler.shapes import Shapes
 from archc.dsl import ast
 from archc.dsl.source import Span
@@ -86,10 +85,11 @@ class Builder:
         place: int,
         frame: Frame,
         span: Span,
+        branches: tuple[Span | None, ...],
     ) -> Flow:
         """Add an application of an operator and return what it leaves."""
         outputs = tuple(self.value() for _ in range(op.outputs(arguments)))
-        node = Node(op, arguments, argument_spans, inputs, outputs, path, labelled, place, frame, span)
+        node = Node(op, arguments, argument_spans, inputs, outputs, path, labelled, place, frame, span, branches)
         self.nodes.append(node)
         self.shapes.add(node)
         return outputs if len(outputs) > 1 else outputs[0]

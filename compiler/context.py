@@ -7,9 +7,17 @@ from archc.compiler.paths import Paths
 from archc.compiler.scope import Scope
 from archc.compiler.values import POISON, Poison, Wire
 from archc.dsl import ast
+from archc.dsl.source import Span
 
 # A value by its number, several of them, nothing yet, or what a mistake left.
 Flow = int | tuple[int, ...] | Poison | None
+
+
+class Branch(NamedTuple):
+    """One of several values that an op or block takes, and the place that stands for it (`None`: where it is made)."""
+
+    value: Flow
+    span: Span | None = None
 
 
 class Context(NamedTuple):

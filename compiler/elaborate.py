@@ -69,7 +69,8 @@ def elaborate(definition: Definition, parameters: Mapping[str, Given], shapes: S
         tuple(statements.rules),
     )
     claims = () if parameters else tuple(expansion.claims)
-    return Elaborated(graph, tuple(statements.diagnostics), claims)
+    found = statements.diagnostics or statements.unapplied.values()  # a mistake may be why nothing was applied
+    return Elaborated(graph, tuple(found), claims)
 
 
 class _Expansion:

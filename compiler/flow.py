@@ -5,7 +5,7 @@ from math import prod
 
 from archc.compiler.arguments import bind_initializer
 from archc.compiler.builder import MOST_LAYERS, Builder
-from archc.compiler.context import Context, Flow, as_value
+from archc.compiler.context import Branch, Context, Flow, as_value
 from archc.compiler.expressions import Evaluator
 from archc.compiler.ir import Rule
 from archc.compiler.names import unknown, unpack
@@ -16,22 +16,26 @@ from archc.compiler.paths import Paths, Tag
 from archc.compiler.problems import Limit, Stop, follow_on, stop
 from archc.compiler.scope import Binding, Scope
 from archc.compiler.trampoline import Task
-from archc.compiler.uses import bind_stage, initialisation, use_stage
+from archc.compiler.uses import bind_stage, head, initialisation, use_stage
 from archc.compiler.values import POISON, BlockValue, InitializerValue, ModuleValue, OpValue, Wire, kind_of, show
 from archc.dsl import ast
 from archc.dsl.diagnostics import Diagnostic, Label
 from archc.dsl.source import Span
 
+MOST_MISTAKES = 200  # nobody reads on after these
+
 
 class Statements:
     """Runs statements over a value, and adds what they make to the builder."""
 
-    __slots__ = ("_open_rules", "builder", "declare", "diagnostics", "evaluator", "rules")
+    __slots__ = ("_open_rules", "_seen", "builder", "declare", "diagnostics", "evaluator", "rules", "unapplied")
 
     def __init__(self, builder: Builder) -> None:
         self.builder = builder
         self.evaluator = Evaluator(builder.shapes)
         self.diagnostics: list[Diagnostic] = []
+        self._seen: dict[tuple[str, Span], Diagnostic] = {}
+        self.unapplied: dict[str, Diagnostic] = {}  # modules that are declared and not applied yet, by path
         self.declare: Callable[[ast.Input, Context], Task[None]]  # set by who expands an arch
         self.rules: list[Rule] = []
         self._open_rules: list[list[Rule]] = []  # of the braces around, whose end is not known yet
@@ -64,7 +68,12 @@ class Statements:
         What the wrong statement would have bound is bound to `POISON`, so that its names are not reported as unknown.
         """
         if error.diagnostic is not None:
-            self.diagnostics.append(error.diagnostic._replace(trace=context.frame.trace()))
+            found = error.diagnostic._replace(trace=context.frame.trace())
+            # In a loop the same line is wrong in every round: the first time says it all.
+            if self._seen.setdefault((found.code, found.primary.span), found) is found:
+                self.diagnostics.append(found)
+            if len(self.diagnostics) > MOST_MISTAKES:
+                raise Limit(error.diagnostic)
         waiting: list[ast.Pattern | None] = []
         if isinstance(statement, ast.Pipeline):
             waiting.append(statement.binding)
@@ -124,6 +133,10 @@ class Statements:
         given = yield bind_stage(self, found, statement.use, context)
         path = context.paths.label(Tag(text, statement.label.span))
         module = ModuleValue(found, given, context.paths.prefix, path, self.builder.place(), statement.label.span)
+        place = Label(statement.label.span, "never applied")
+        help = f"its sizes follow from its input: apply it, `-> {text}`, or remove it"
+        message = f"the module `{path}` is never applied, so it is not made"
+        self.unapplied[path] = Diagnostic("W0102", message, place, (), context.frame.trace(), help)
         context.scope.bind(ast.Name(text, statement.label.span), module)
 
     def _init(self, statement: ast.Init, context: Context) -> Task[None]:
@@ -282,10 +295,10 @@ class Statements:
 
     # ---- branches
 
-    def branches(self, body: ast.Body, value: Flow, context: Context) -> Task[list[Flow]]:
+    def branches(self, body: ast.Body, value: Flow, context: Context) -> Task[list[Branch]]:
         """Run the branches in the braces after an op or block, each from the value before it."""
         inner = context._replace(top=False)
-        results: list[Flow] = []
+        results: list[Branch] = []
         for statement in body.statements:
             if isinstance(statement, ast.Init):
                 help = "write it in the braces of the arch, block or group around"
@@ -300,10 +313,10 @@ class Statements:
                 raise
             except Stop as error:
                 self.report(error, statement, context)
-                results.append(POISON)
+                results.append(Branch(POISON))
         return results
 
-    def _branch(self, pipeline: ast.Pipeline, value: Flow, context: Context) -> Task[list[Flow]]:
+    def _branch(self, pipeline: ast.Pipeline, value: Flow, context: Context) -> Task[list[Branch]]:
         """Run a statement as a branch; a loop that is the whole statement makes one branch per round."""
         action, span = pipeline.stages[0].action, pipeline.span
         sole = len(pipeline.stages) == 1 and pipeline.binding is None and pipeline.stages[0].label is None
@@ -316,12 +329,14 @@ class Statements:
                 help="add `else { identity }` for the value itself",
             )
         if not (isinstance(action, ast.For | ast.Repeat) and sole):
-            return [(yield self._one(self._pipeline(pipeline, value, context), value, span))]
+            last = pipeline.stages[-1].action
+            place = head(last) if isinstance(last, ast.Use) else None
+            return [Branch((yield self._one(self._pipeline(pipeline, value, context), value, span)), place)]
         results = []
         with self.builder.region("loop", "for" if isinstance(action, ast.For) else "repeat", value, span):
             items, inner = yield self._rounds(action, context)
             for item in items:
-                results.append((yield self._one(self._round(action, item, value, inner), value, span)))
+                results.append(Branch((yield self._one(self._round(action, item, value, inner), value, span))))
         return results
 
     def _one(self, task: Task[Flow], value: Flow, span: Span) -> Task[Flow]:

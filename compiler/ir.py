@@ -88,7 +88,8 @@ class Node(NamedTuple):
 
     `path` is the module's name in the `state_dict` (`layer1.0.conv1`); empty for operators that take none, such as
     `add`. `labelled` says whether the last part of the path is a label of the text. `place` orders nodes as the text
-    does, which is the order of the `state_dict`. `arguments` holds every parameter of the operator, defaults filled
+    does, which is the order of the `state_dict`. `branches` are the places that stand for the inputs, `None` where that
+    is the place that made the value. `arguments` holds every parameter of the operator, defaults filled
     in; `argument_spans` those that the text gives.
     """
 
@@ -102,6 +103,7 @@ class Node(NamedTuple):
     place: int
     frame: Frame
     span: Span
+    branches: tuple[Span | None, ...] = ()
 
 
 class Region(NamedTuple):

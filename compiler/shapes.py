@@ -73,7 +73,8 @@ class Shapes:
         related = []
         for i, (value, tensor) in enumerate(zip(node.inputs, inputs, strict=True)):
             if len(inputs) > 1:
-                related.append(Label(self._origins[value], f"branch {i + 1} is {tensor}"))
+                place = node.branches[i] if i < len(node.branches) else None
+                related.append(Label(place or self._origins[value], f"branch {i + 1} is {tensor}"))
             elif problem.input is not None or not problem.argument:
                 related.append(Label(self._origins[value], f"this is {tensor}"))
         # What is wrong with one of several branches is seen beside the others, not at the operator.

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from archc.compiler.arguments import bind_block, bind_initializer, bind_op
-from archc.compiler.context import Context, Flow, as_value
+from archc.compiler.context import Branch, Context, Flow, as_value
 from archc.compiler.functions import BUILTINS
 from archc.compiler.ir import Frame, Initialisation
 from archc.compiler.names import unknown
@@ -38,6 +38,7 @@ def use_stage(flow: "Statements", use: ast.Use, tag: Tag | None, value: Flow, co
             related = [Label(found.span, "declared here")]
             message = f"this version of archc applies `{use.name.text}` only in the scope that declares it"
             raise stop("E0010", use.name.span, message, f"in the scope `{context.paths.prefix}`", related=related)
+        flow.unapplied.pop(found.path, None)
         site = Site(found.path, True, found.place)
         return (yield _stage(flow, found.value, found.given, site, use, value, context))
     if isinstance(found, BlockValue | OpValue):
@@ -86,7 +87,7 @@ def _flowing(value: Flow, span: Span) -> Flow:
 
 def _inputs(
     flow: "Statements", what: str, counts: tuple[int, int | None], use: ast.Use, value: Flow, context: Context
-) -> Task[list[Flow]]:
+) -> Task[list[Branch]]:
     """The values that an op or block takes: those of its branches, else the one that flows."""
     least, most = counts
     wanted = "one value" if most == least == 1 else f"{least} values" if most == least else "several values"
@@ -97,10 +98,12 @@ def _inputs(
     if use.branches is None:
         if least > 1:
             help = f"write them as branches: `{use.name.text} {{ ...; ... }}`"
-            raise stop("E0401", _head(use), f"{what} takes {wanted}", "one value flows here", help=help)
-        return [_flowing(value, use.name.span)]
-    found: list[Flow] = yield flow.branches(use.branches, value, context)
-    if POISON not in found and (len(found) < least or (most is not None and len(found) > most)):
+            raise stop("E0401", head(use), f"{what} takes {wanted}", "one value flows here", help=help)
+        return [Branch(_flowing(value, use.name.span))]
+    found: list[Branch] = yield flow.branches(use.branches, value, context)
+    if all(branch.value is not POISON for branch in found) and (
+        len(found) < least or (most is not None and len(found) > most)
+    ):
         label = f"{len(found)} branch{'es' * (len(found) != 1)}"
         raise stop("E0401", use.branches.span, f"{what} takes {wanted}", label)
     return found
@@ -128,9 +131,9 @@ def bind_stage(
     """Compute the arguments of an op or block that is used as a stage, and bind all of them."""
     passed = yield flow.evaluator.arguments(use.arguments or (), context.scope)
     if isinstance(found, BlockValue):
-        return bind_block(found, passed, _head(use), whole=True)
+        return bind_block(found, passed, head(use), whole=True)
     # Weights from further branches determine what the text leaves out.
-    return bind_op(found, passed, _head(use), whole=found.op.given is None or use.branches is None)
+    return bind_op(found, passed, head(use), whole=found.op.given is None or use.branches is None)
 
 
 def _stage(
@@ -165,9 +168,10 @@ def _op(
     op = found.op
     arguments = {parameter.name: _argument(op.name, parameter, given) for parameter in op.parameters}
 
-    def apply(results: list[Flow]) -> Flow:
+    def apply(branches: list[Branch]) -> Flow:
+        results = [branch.value for branch in branches]
         if len(results) == 1:  # without weights from further branches nothing may be missing
-            bind_op(found._replace(bound=given), (), _head(use), whole=True)
+            bind_op(found._replace(bound=given), (), head(use), whole=True)
         inputs = tuple(result for result in results if isinstance(result, int))
         if len(inputs) < len(results):
             return POISON
@@ -180,7 +184,8 @@ def _op(
             labelled=site.labelled,
             place=site.place,
             frame=context.frame,
-            span=_head(use),
+            span=head(use),
+            branches=tuple(branch.span for branch in branches),
         )
 
     if use.branches is None:
@@ -235,7 +240,7 @@ def _block(
     block = found.block
     what = f"block `{block.name.text}`"
     if context.depth >= DEEPEST_BLOCK:
-        raise _endless(use, context.frame)
+        raise _endless(block.name.text, use, context.frame)
     declared = [statement.name for statement in block.body.statements if isinstance(statement, ast.Input)]
     if use.branches is not None and not declared:
         raise stop(
@@ -247,7 +252,7 @@ def _block(
             help=f"declare them in the block, `input a, b`, or write `-> {block.name.text}` without braces",
         )
     count = len(declared) or 1
-    flows = yield _inputs(flow, what, (count, count), use, value, context)
+    flows = [branch.value for branch in (yield _inputs(flow, what, (count, count), use, value, context))]
 
     scope = yield flow.evaluator.open(block.parameters, given, found.unit, block.body, what)
     arguments = {name: binding.value for name, binding in scope.names.items()}
@@ -279,7 +284,7 @@ def _block(
     return region.outputs
 
 
-def _head(use: ast.Use) -> Span:
+def head(use: ast.Use) -> Span:
     """The place of an op or block with its arguments, without its branches."""
     if use.branches is None:
         return use.span
@@ -287,14 +292,14 @@ def _head(use: ast.Use) -> Span:
     return Span(use.span.source, use.name.span.start, use.name.span.start + len(text))
 
 
-def _endless(use: ast.Use, frame: Frame) -> Stop:
+def _endless(name: str, use: ast.Use, frame: Frame) -> Stop:
     steps = tuple(step for step in frame.trace()[:24] if step.block)
-    chain = [use.name.text, *(step.block for step in steps)]
+    chain = [name, *(step.block for step in steps)]
     cycle = chain[: chain.index(chain[0], 1) + 1] if chain[0] in chain[1:] else chain
     error = stop(
         "E0701",
         use.name.span,
-        f"more than {DEEPEST_BLOCK} blocks lie inside each other: " + " in ".join(f"`{name}`" for name in cycle),
+        f"more than {DEEPEST_BLOCK} blocks lie inside each other: " + " in ".join(f"`{block}`" for block in cycle),
         "the innermost",
         help="give the recursion an end: `if depth > 0 { ... }`",
     )

@@ -320,3 +320,9 @@ def test_wrong_inputs(sizes: str) -> None:
 
 def test_claims_about_the_network_stand_in_an_arch() -> None:
     assert codes("block b { expect params == 3; relu }\narch A { input x: [3]; b }") == ["E0405"]
+
+
+def test_a_module_that_is_never_applied_is_a_warning() -> None:
+    built = build("arch A { input x: [4]\nmodule spare = linear(2)\nlinear(3) }")
+    assert [found.code for found in built.warnings] == ["W0102"]
+    assert list(module(built).state_dict()) == ["0.weight", "0.bias"]
