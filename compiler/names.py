@@ -1,6 +1,7 @@
 """Names that are bound to nothing, and patterns that bind several at once."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from archc.compiler.functions import BUILTINS
 from archc.compiler.ops import OPS
@@ -18,7 +19,8 @@ def unknown(name: ast.Name, scope: Scope) -> Stop:
     if name.text == "in":
         help = "an arch, and a block with `input`, start from the names of their inputs"
         return stop("E0403", name.span, "there is no `in` here", "the inputs here have names", help=help)
-    elsewhere = _bound_in(scope.body).get(name.text) if scope.body is not None else None
+    said = _said_in(scope.body) if scope.body is not None else Said({}, {})
+    elsewhere, label = said.bound.get(name.text), said.labels.get(name.text)
     if elsewhere is not None:
         when = "later" if elsewhere.start > name.span.start else "where it is not seen"
         return stop(
@@ -29,25 +31,40 @@ def unknown(name: ast.Name, scope: Scope) -> Stop:
             related=[Label(elsewhere, "bound here")],
             help="a name is seen from where it is bound to the end of its block, or of its round of a loop",
         )
+    if label is not None:
+        return stop(
+            "E0101",
+            name.span,
+            f"`{name.text}` is a label, not the name of a value",
+            "not known here",
+            related=[Label(label, "names the module, for the `state_dict`")],
+            help=f"name the value too: end that statement with `as {name.text}`",
+        )
     near = did_you_mean(name.text, [*scope.known(), *BUILTINS, *OPS])
     return stop(
         "E0101", name.span, f"unknown name `{name.text}`", "not known here", help=near or "`archc ops` lists the ops"
     )
 
 
-_last: list[tuple[ast.Body, dict[str, Span]]] = []
+class Said(NamedTuple):
+    """The names that a body binds anywhere, and its labels; each with its first place."""
+
+    bound: dict[str, Span]
+    labels: dict[str, Span]
 
 
-def _bound_in(body: ast.Body) -> dict[str, Span]:
-    """The names that a body binds anywhere, and where first."""
+_last: list[tuple[ast.Body, Said]] = []
+
+
+def _said_in(body: ast.Body) -> Said:
     # The last answer is kept: a text with many unknown names asks as often.
     if not _last or _last[0][0] is not body:
-        _last[:] = [(body, _bindings(body))]
+        _last[:] = [(body, _search(body))]
     return _last[0][1]
 
 
-def _bindings(body: ast.Body) -> dict[str, Span]:
-    found: dict[str, Span] = {}
+def _search(body: ast.Body) -> Said:
+    said = Said({}, {})
     waiting: list[object] = [body]
     while waiting:
         node = waiting.pop()
@@ -59,12 +76,14 @@ def _bindings(body: ast.Body) -> dict[str, Span]:
                     if isinstance(part, ast.TuplePattern):
                         names.extend(part.items)
                     elif part is not None:
-                        found.setdefault(part.text, part.span)
+                        said.bound.setdefault(part.text, part.span)
+            case ast.Stage(label=ast.Template(parts=(str(text),), span=span)):
+                said.labels.setdefault(text, span)
         if isinstance(node, Node):
             waiting.extend(reversed(node.fields()))
         elif type(node) is tuple:
             waiting.extend(reversed(node))
-    return found
+    return said
 
 
 def unpack(pattern: ast.Pattern, value: object, bind_name: Callable[[ast.Name, object], None]) -> None:

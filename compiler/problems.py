@@ -44,5 +44,6 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 def _nearest(name: str, known: tuple[str, ...]) -> str:
     import difflib  # only when there is a mistake to explain
 
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"did you mean `{near[0]}`?" if near else ""
+    small = {word.lower(): word for word in reversed(known)}  # `ReLU` is near to `relu`
+    near = difflib.get_close_matches(name.lower(), small, n=1, cutoff=0.6)
+    return f"did you mean `{small[near[0]]}`?" if near else ""
