@@ -39,7 +39,7 @@ def test_braces_in_a_string_that_is_no_label_and_no_message_are_text() -> None:
 
 
 def test_labels_are_not_names() -> None:
-    with pytest.raises(ArchError, match="unknown name `stem`"):
+    with pytest.raises(ArchError, match="`stem` is a label, not the name of a value"):
         build("arch A { input x: [4]\nstem: linear(4)\nadd { identity; stem } }")
 
 
