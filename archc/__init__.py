@@ -12,14 +12,15 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from archc import runtime
-    from archc.api import Network, compile, load, loads
+    from archc.api import compile, load, loads
     from archc.dsl.diagnostics import ArchError
+    from archc.network import Network
     from archc.training import train
 
 # Looked up when they are first used: `import archc` and `archc check` pay for nothing else.
 _PLACES = {
     "ArchError": "archc.dsl.diagnostics",
-    "Network": "archc.api",
+    "Network": "archc.network",
     "compile": "archc.api",
     "load": "archc.api",
     "loads": "archc.api",

@@ -1,151 +1,14 @@
-"""The Python API: `archc.compile`, `archc.load`, `archc.loads`, and the network that `compile` returns."""
+"""The Python API: `archc.compile`, `archc.load` and `archc.loads`."""
 
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from archc.compiler.cost import Cost, costs, total
-from archc.compiler.pipeline import Checked, check
-from archc.compiler.sizes import Size
-from archc.compiler.values import Given
-from archc.dsl.diagnostics import Diagnostic
-from archc.dsl.source import Source, Span
-from archc.files import Opened, open_file, open_text
-from archc.problems import EnvironmentProblem, UsageProblem
+from archc.files import open_file, open_text
+from archc.network import Network, given, network
 
 if TYPE_CHECKING:
-    import networkx as nx
     from torch import nn
-
-
-class Network:
-    """A checked network: what `archc.compile` returns. Made without torch.
-
-    >>> network = compile("resnet18")
-    >>> network.params, network.macs
-    (11689512, 1814073344)
-    >>> network.outputs
-    {'output': (1000,)}
-    """
-
-    __slots__ = ("_cost", "checked", "files")
-
-    def __init__(self, checked: Checked, files: Mapping[str, str]) -> None:
-        self.checked = checked
-        self.files = files
-        self._cost: Cost | None = None
-
-    @property
-    def name(self) -> str:
-        return self.checked.shaped.graph.name
-
-    @property
-    def warnings(self) -> tuple[Diagnostic, ...]:
-        return self.checked.warnings
-
-    @property
-    def cost(self) -> Cost:
-        """Parameters, buffers and multiply-adds (of convolutions, linear layers, matrix products, attention)."""
-        if self._cost is None:
-            self._cost = total(costs(self.checked.shaped))
-        return self._cost
-
-    @property
-    def params(self) -> int:
-        return self.cost.params
-
-    @property
-    def macs(self) -> Size:
-        """Multiply-adds for one sample; a formula when the input's size is symbolic."""
-        return self.cost.macs
-
-    @property
-    def inputs(self) -> dict[str, tuple[Size, ...]]:
-        """The inputs and their sizes, without the batch."""
-        return {entry.name: entry.type.shape for entry in self.checked.shaped.graph.inputs}
-
-    @property
-    def outputs(self) -> dict[str, tuple[Size, ...]]:
-        """The results and their sizes, without the batch; a single unnamed one is called `output`."""
-        shaped = self.checked.shaped
-        return {output.name: shaped.types[output.value].shape for output in shaped.graph.outputs}
-
-    def summary(self, *, depth: int | None = None) -> str:
-        """Return the table of layers as text, blocks as a tree, repeats folded."""
-        from archc.compiler.summary import headline, table
-
-        return headline(self.checked.shaped) + "\n\n" + table(self.checked.shaped, levels=depth)
-
-    def source(self) -> str:
-        """Return the PyTorch source: plain, without any import of archc."""
-        from archc.compiler.source import write
-
-        return write(self.checked.shaped).text
-
-    def render(self, path: str | os.PathLike[str], *, direction: str = "tb", depth: int | None = None) -> None:
-        """Write a diagram; the suffix says what: `.svg`, `.png`, `.pdf` or `.dot`.
-
-        `direction` is "tb" (top to bottom) or "lr" (left to right); `depth` says how many levels of blocks are opened.
-
-        Raises:
-            UsageProblem: the suffix is another one, or the network is too large for a picture.
-            EnvironmentProblem: nothing is installed that lays a diagram out.
-            OSError: the file cannot be written.
-        """
-        from archc.atomic import write_bytes
-        from archc.compiler.diagram import draw
-        from archc.compiler.diagram.figure import TooLarge
-        from archc.compiler.diagram.layout import LayoutProblem
-
-        try:
-            data = draw(self.checked.shaped, diagram_format(path), direction=direction, depth=depth)
-        except TooLarge as error:
-            raise UsageProblem(str(error)) from None
-        except LayoutProblem as error:
-            raise EnvironmentProblem(str(error)) from None
-        write_bytes(os.fspath(path), data)
-
-    def to_networkx(self) -> "nx.MultiDiGraph[str | int]":
-        """Return the network as a graph of networkx: operators as nodes, with their costs; sizes on the edges.
-
-        >>> import networkx
-        >>> graph = compile("d2l/lenet").to_networkx()
-        >>> [graph.nodes[node]["op"] for node in networkx.topological_sort(graph)][:4]
-        ['input', 'conv', 'sigmoid', 'avg_pool']
-        """
-        from archc.compiler.exchange import to_networkx
-
-        return to_networkx(self.checked.shaped)
-
-    def _repr_svg_(self) -> str:
-        from archc.compiler.diagram import svg
-
-        return svg(self.checked.shaped)
-
-    def __repr__(self) -> str:
-        from archc.compiler.summary import headline
-
-        return f"<{headline(self.checked.shaped)}>"
-
-
-def diagram_format(path: str | os.PathLike[str]) -> str:
-    """Return what a diagram at a path is, by its suffix.
-
-    Raises:
-        UsageProblem: no diagram is written with that suffix.
-
-    >>> diagram_format("x.svg")
-    'svg'
-    """
-    from archc.compiler.diagram import FORMATS
-
-    form = os.path.splitext(os.fspath(path))[1].lower().removeprefix(".")
-    if form not in FORMATS:
-        suffixes = ", ".join(f".{each}" for each in FORMATS)
-        raise UsageProblem(
-            f"a diagram is written to a path that ends in one of {suffixes}; this is `{os.fspath(path)}`"
-        )
-    return form
 
 
 def compile(
@@ -164,21 +27,6 @@ def compile(
     {'output': (10,)}
     """
     return network(open_file(os.fspath(file)), given({**(params or {}), **parameters}))
-
-
-def network(opened: Opened, passed: Mapping[str, Given]) -> Network:
-    """Check an opened architecture with the given parameters."""
-    files = {name: unit.file.source.text for name, unit in opened.program.units.items()}
-    return Network(check(opened.definition, passed), files)
-
-
-def given(parameters: Mapping[str, object]) -> dict[str, Given]:
-    """Return parameters of the Python API as arguments whose place is the call."""
-    result = {}
-    for name, value in parameters.items():
-        text = f"{name}={value!r}"
-        result[name] = Given(value, Span(Source("<arguments>", text), 0, len(text)))
-    return result
 
 
 def load(
@@ -201,7 +49,7 @@ def load(
         from archc.training import load_run
 
         return load_run(path)
-    return module(compile(path, params=params, **parameters))
+    return compile(path, params=params, **parameters).module()
 
 
 def loads(text: str, *, params: Mapping[str, object] | None = None, **parameters: object) -> "nn.Module":
@@ -212,12 +60,4 @@ def loads(text: str, *, params: Mapping[str, object] | None = None, **parameters
       (0): Linear(in_features=4, out_features=2, bias=True)
     )
     """
-    return module(network(open_text(text), given({**(params or {}), **parameters})))
-
-
-def module(network: Network) -> "nn.Module":
-    """Return a checked network as an `nn.Module`."""
-    from archc.compiler.load import load as construct
-    from archc.compiler.source import write
-
-    return construct(write(network.checked.shaped))
+    return network(open_text(text), given({**(params or {}), **parameters})).module()

@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 
 import click
 
-from archc.api import Network, network
 from archc.dsl.render import render_text
 from archc.files import open_file
+from archc.network import Network, network
 from archc.parameters import read_parameters
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -3,13 +3,13 @@
 import re
 from collections.abc import Iterable
 
-from archc.compiler.builder import Builder
-from archc.compiler.flow import Statements
+from archc.compiler.elaboration.builder import Builder
+from archc.compiler.elaboration.flow import Statements
+from archc.compiler.elaboration.scope import Scope
+from archc.compiler.elaboration.trampoline import run
 from archc.compiler.pipeline import RequestError
 from archc.compiler.problems import Stop
-from archc.compiler.scope import Scope
 from archc.compiler.shapes import Shapes
-from archc.compiler.trampoline import run
 from archc.compiler.values import Given
 from archc.dsl.parser import parse_expression
 from archc.dsl.source import Source, Span

@@ -7,14 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from archc.api import Network, given, module, network
-from archc.compiler.condition import Condition, Relation
+from archc.compiler.algebra.condition import Condition, Relation
+from archc.compiler.algebra.sizes import Symbolic, evaluate
 from archc.compiler.pipeline import choose
 from archc.compiler.program import Program, read_file, within
-from archc.compiler.sizes import Symbolic, evaluate
 from archc.compiler.values import Given, show
 from archc.dsl.decode import decode
 from archc.files import Opened, open_file
+from archc.network import Network, given, network
 from archc.parameters import read_parameters
 from archc.problems import EnvironmentProblem, UsageProblem
 from archc.runtime.settings import Settings, settings_from
@@ -115,7 +115,7 @@ def _seeded_module(built: Network, seed: int) -> "nn.Module":
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return module(built)
+        return built.module()
 
 
 def _bound_by_data(opened: Opened, data: "Data") -> dict[str, Given]:
@@ -202,7 +202,7 @@ def load_run(folder: str, which: str = "best") -> "nn.Module":
     program = Program(source, path, root=os.path.join(folder, "arch"), zoo=os.path.join(folder, "zoo"))
     opened = Opened(choose(program, kept.name), program)
     parameters = read_parameters(opened, (f"{name}={value}" for name, value in kept.params.items()))
-    built = module(network(opened, parameters))
+    built = network(opened, parameters).module()
     load_weights(built, Path(folder), which)
     return built.eval()
 

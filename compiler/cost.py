@@ -6,9 +6,9 @@ Multiply-adds are those of convolutions, linear layers, matrix products and atte
 from math import prod
 from typing import NamedTuple
 
+from archc.compiler.algebra.sizes import Size
 from archc.compiler.ir import Node, ShapedGraph
 from archc.compiler.ops.entry import Call
-from archc.compiler.sizes import Size
 
 
 class Cost(NamedTuple):

@@ -10,12 +10,12 @@ stand in the order in which they are computed, so every value is left before it 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from archc.compiler.sizes import Size
+from archc.compiler.algebra.sizes import Size
 from archc.dsl.diagnostics import Use
 from archc.dsl.source import Span
 
 if TYPE_CHECKING:
-    from archc.compiler.condition import Condition, Relation
+    from archc.compiler.algebra.condition import Condition, Relation
     from archc.compiler.ops.entry import Op
     from archc.dsl import ast
 

@@ -6,11 +6,11 @@ text --parse--> ast.File --elaborate--> ir.Graph --infer--> ir.ShapedGraph --wri
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from archc.compiler.arguments import Passed, bind, slots
-from archc.compiler.builder import Builder
-from archc.compiler.claims import check_claims
-from archc.compiler.elaborate import elaborate
-from archc.compiler.flow import Statements
+from archc.compiler.elaboration.arguments import Passed, bind, slots
+from archc.compiler.elaboration.builder import Builder
+from archc.compiler.elaboration.claims import check_claims
+from archc.compiler.elaboration.elaborate import elaborate
+from archc.compiler.elaboration.flow import Statements
 from archc.compiler.infer import infer
 from archc.compiler.initial import check_starts
 from archc.compiler.ir import ShapedGraph

@@ -1,9 +1,9 @@
 """The sizes of a network's values, computed when they are asked for, each once."""
 
-from archc.compiler.conditions import Conditions
+from archc.compiler.algebra.conditions import Conditions
+from archc.compiler.algebra.sizes import NotExact
 from archc.compiler.ir import Node, Tensor
 from archc.compiler.ops.entry import Call, Problem
-from archc.compiler.sizes import NotExact
 from archc.dsl.diagnostics import Diagnostic, Label
 from archc.dsl.source import Span
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from archc.compiler.algebra.sizes import Size, Symbolic, evaluate
 from archc.compiler.cost import Cost, costs, total
 from archc.compiler.ir import Initialisation, Node, Region, ShapedGraph, Tensor
 from archc.compiler.ops.entry import REQUIRED
-from archc.compiler.sizes import Size, Symbolic, evaluate
 from archc.compiler.values import show
 
 

@@ -6,16 +6,16 @@ Integers, floats, text, booleans and `none` are Python's own; lists are `list` (
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from archc.compiler.algebra.sizes import Symbolic
 from archc.compiler.ir import Initialisation
-from archc.compiler.sizes import Symbolic
 from archc.dsl import ast
 from archc.dsl.source import Span
 
 if TYPE_CHECKING:
+    from archc.compiler.elaboration.scope import Scope
     from archc.compiler.ops.entry import Op
     from archc.compiler.ops.initial import Initializer
     from archc.compiler.program import Unit
-    from archc.compiler.scope import Scope
 
 
 class Given(NamedTuple):

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from archc.api import network
 from archc.dsl.codes import CODES
 from archc.dsl.diagnostics import ArchError
 from archc.dsl.render import render_json, render_text
 from archc.files import open_file
+from archc.network import network
 
 FOLDER = Path(__file__).parent / "errors"
 CASES = sorted(path.stem for path in FOLDER.glob("*.arch"))

@@ -66,7 +66,7 @@ def _write(path: str, source: str) -> None:
 
 def _sized(shaped: ShapedGraph, text: str) -> ShapedGraph:
     """Give the symbols of the inputs the values that `--input` says; several inputs are separated by commas."""
-    from archc.compiler.sizes import Symbolic, evaluate
+    from archc.compiler.algebra.sizes import Symbolic, evaluate
     from archc.compiler.summary import sized
 
     inputs = shaped.graph.inputs

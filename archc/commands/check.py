@@ -2,9 +2,9 @@
 
 import click
 
-from archc.api import network
 from archc.dsl.diagnostics import ArchError, Diagnostic
 from archc.files import open_all
+from archc.network import network
 from archc.options import colored, say
 
 

@@ -25,7 +25,7 @@ def command(file: str, parameters: tuple[str, ...], output: str, depth: int | No
       archc render unet -p depth=2 -o unet.png
       archc render resnet50 --depth 1 --direction lr -o stages.svg
     """
-    from archc.api import diagram_format
+    from archc.network import diagram_format
 
     diagram_format(output)  # a wrong suffix is said before the work is done
     open_network(file, parameters).render(output, direction=direction, depth=depth)

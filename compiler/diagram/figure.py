@@ -1,5 +1,6 @@
 """A whole diagram of a network: the network on one page, and each block that occurs more than once in detail."""
 
+from archc.compiler.algebra.sizes import Symbolic
 from archc.compiler.cost import costs, total
 from archc.compiler.diagram import wording
 from archc.compiler.diagram.compose import Composer
@@ -7,7 +8,6 @@ from archc.compiler.diagram.outline import DEEPEST, Group, Outline, Use
 from archc.compiler.diagram.picture import Drawing, Figure, boxes
 from archc.compiler.diagram.plan import Frame, plan
 from archc.compiler.ir import ShapedGraph
-from archc.compiler.sizes import Symbolic
 
 MOST = 1000  # boxes that are still laid out within seconds
 READABLE = 24  # boxes beyond which what differs only in its numbers is folded too

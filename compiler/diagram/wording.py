@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
-from archc.compiler.condition import Condition
+from archc.compiler.algebra.condition import Condition
+from archc.compiler.algebra.sizes import Size, Symbolic, evaluate, symbols
 from archc.compiler.cost import Cost
 from archc.compiler.ir import Tensor
-from archc.compiler.sizes import Size, Symbolic, evaluate, symbols
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")  # in a label: `dropout 0.5`
 _INDEX = re.compile(r"\d+")  # in a path: `layer2.0`

@@ -1,10 +1,10 @@
 """Attention: every place of one sequence looks at every place of another."""
 
+from archc.compiler.algebra.sizes import Size
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Example, Expression, Op, Parameter, Problem, Weight
 from archc.compiler.ops.kinds import FLAG, POSITIVE, POSITIVE_NUMBER, PROBABILITY, optional
 from archc.compiler.ops.rules import batched, construct, divided, elements, floating, same_dtype
-from archc.compiler.sizes import Size
 
 # ---- multihead_attention
 

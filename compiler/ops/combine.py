@@ -1,10 +1,10 @@
 """Combining several values: arithmetic, concatenation, matrix products."""
 
+from archc.compiler.algebra.sizes import Size
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Example, Expression, Op, Parameter, Problem
 from archc.compiler.ops.kinds import AXIS, NUMBER, optional
 from archc.compiler.ops.rules import FLOATING, elements, position, promoted, rank, same_dtype
-from archc.compiler.sizes import Size
 
 # ---- arithmetic
 

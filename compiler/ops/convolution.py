@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
+from archc.compiler.algebra.sizes import Size
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Construct, Example, Op, Parameter, Problem, Weight
 from archc.compiler.ops.given import accepting_weights, functional
 from archc.compiler.ops.kinds import COUNT_PER_AXIS, FLAG, PADDING, POSITIVE, SIZE_PER_AXIS, choice
 from archc.compiler.ops.rules import construct, divided, elements, folded, spatial, times
-from archc.compiler.sizes import Size
 
 PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 

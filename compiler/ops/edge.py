@@ -1,11 +1,11 @@
 """Edges of a value: added by `pad`, cut off by `crop`."""
 
+from archc.compiler.algebra.sizes import Size, Symbolic
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Example, Expression, Op, Parameter, Problem
 from archc.compiler.ops.kinds import NUMBER, SIDES, SIZES_PER_AXIS, choice, optional
 from archc.compiler.ops.rules import axis, batched, floating, times
 from archc.compiler.ops.symbolic import placed
-from archc.compiler.sizes import Size, Symbolic
 
 # ---- pad
 

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from archc.compiler.conditions import Conditions
+from archc.compiler.algebra.conditions import Conditions
+from archc.compiler.algebra.sizes import Size, symbols
 from archc.compiler.ir import Tensor
-from archc.compiler.sizes import Size, symbols
 
 
 class Kind(NamedTuple):

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Mapping
 
+from archc.compiler.algebra.sizes import Size
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Construct, Example, Expression, Op, Problem, Weight
-from archc.compiler.sizes import Size
 
 NAMES = ("weight", "bias")
 Derive = Callable[[Call, tuple[int, ...]], Mapping[str, object]]

@@ -7,8 +7,8 @@ Sizes may be symbolic where the kind says "size".
 from collections.abc import Callable
 from typing import TypeGuard
 
+from archc.compiler.algebra.sizes import Symbolic
 from archc.compiler.ops.entry import Kind
-from archc.compiler.sizes import Symbolic
 
 LIMIT = 2**53  # beyond it a float no longer holds every integer
 

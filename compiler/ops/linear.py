@@ -1,11 +1,11 @@
 """Linear layers: matrix products with learned matrices over the last axis."""
 
+from archc.compiler.algebra.sizes import Size
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Construct, Example, Op, Parameter, Problem, Weight
 from archc.compiler.ops.given import accepting_weights, functional
 from archc.compiler.ops.kinds import FLAG, POSITIVE
 from archc.compiler.ops.rules import construct, elements, floating
-from archc.compiler.sizes import Size
 
 
 def _features(call: Call, index: int = 0) -> int:

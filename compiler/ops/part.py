@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from archc.compiler.algebra.sizes import Size
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Example, Expression, Op, Parameter, Problem
 from archc.compiler.ops.kinds import (
@@ -15,7 +16,6 @@ from archc.compiler.ops.kinds import (
 )
 from archc.compiler.ops.rules import axis, ceiling, plain, position
 from archc.compiler.ops.symbolic import placed
-from archc.compiler.sizes import Size
 
 
 def _replaced(x: Tensor, place: int, *sizes: Size) -> Tensor:

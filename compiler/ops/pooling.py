@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from archc.compiler.algebra.sizes import Size
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Construct, Example, Expression, Op, Parameter, Problem
 from archc.compiler.ops.kinds import (
@@ -14,7 +15,6 @@ from archc.compiler.ops.kinds import (
     optional,
 )
 from archc.compiler.ops.rules import applied, batched, ceiling, construct, folded, spatial, times
-from archc.compiler.sizes import Size
 
 KERNEL = Parameter("kernel_size", SIZE_PER_AXIS)
 STRIDE = Parameter("stride", optional(SIZE_PER_AXIS), None)

@@ -3,11 +3,11 @@
 import re
 from typing import NamedTuple
 
+from archc.compiler.algebra.sizes import Size
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Example, Expression, Op, Parameter, Problem
 from archc.compiler.ops.kinds import TEXT
 from archc.compiler.ops.rules import elements
-from archc.compiler.sizes import Size
 
 TOKEN = r"\s*([()]|[A-Za-z_][A-Za-z0-9_]*(?:=\d{1,15})?|1(?![A-Za-z0-9_=]))\s*"
 HELP = '`rearrange("c h w -> (h w) c")`; a size that the input does not tell is written once: "(p=4 q) c -> p q c"'

@@ -1,10 +1,10 @@
 """Recurrent layers over sequences, length x features; states have the batch first, as every value here."""
 
+from archc.compiler.algebra.sizes import Size
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Construct, Example, Op, Parameter, Problem, Statements, Weight
 from archc.compiler.ops.kinds import COUNT, FLAG, POSITIVE, PROBABILITY, choice
 from archc.compiler.ops.rules import batched, construct, floating
-from archc.compiler.sizes import Size
 
 
 def _directions(call: Call) -> int:

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from math import floor
 
+from archc.compiler.algebra.sizes import Size, Symbolic, symbols
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Construct, Example, Expression, Op, Parameter, Problem
 from archc.compiler.ops.kinds import FLAG, POSITIVE, SCALE_PER_AXIS, SIZE_PER_AXIS, SIZES_PER_AXIS, choice, optional
 from archc.compiler.ops.rules import applied, batched, construct, divided, spatial, times
 from archc.compiler.ops.symbolic import placed
-from archc.compiler.sizes import Size, Symbolic, symbols
 
 # ---- interpolate and upsample
 

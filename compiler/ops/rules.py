@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable, Sequence
 from math import prod
 
+from archc.compiler.algebra.sizes import Size
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Construct, Expression, Problem
-from archc.compiler.sizes import Size
 
 # torch's order of promotion within floating and within integer numbers; float16 with bfloat16 gives float32.
 FLOATING = ("float16", "bfloat16", "float32", "float64")

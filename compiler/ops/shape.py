@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
+from archc.compiler.algebra.sizes import Size
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Example, Expression, Op, Parameter, Problem
 from archc.compiler.ops.kinds import AXES, AXIS, AXIS_LIST, SHAPE
 from archc.compiler.ops.rules import axis, construct, elements, plain, position, positions, rank, times
 from archc.compiler.ops.symbolic import placed
-from archc.compiler.sizes import Size
 
 # ---- flatten and unflatten
 

@@ -2,9 +2,9 @@
 
 import re
 
+from archc.compiler.algebra.sizes import Size, Symbolic, evaluate, symbol, symbols
 from archc.compiler.ops.entry import Call, Problem
 from archc.compiler.ops.rules import axis
-from archc.compiler.sizes import Size, Symbolic, evaluate, symbol, symbols
 
 
 def placed(call: Call, size: Size, key: str, values: dict[str, object], *, argument: str) -> str:

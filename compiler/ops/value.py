@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
+from archc.compiler.algebra.sizes import Size
 from archc.compiler.ir import Initialisation, Tensor
 from archc.compiler.ops.entry import REQUIRED, Call, Construct, Example, Kind, Op, Parameter, Problem, Weight
 from archc.compiler.ops.initial import INITIALIZERS
 from archc.compiler.ops.kinds import SIZE, is_number
-from archc.compiler.sizes import Size
 
 MOST_AXES = 64  # torch's own limit
 

@@ -1,6 +1,6 @@
 """How a module is kept and found under its key, whatever the key is."""
 
-from archc.compiler.paths import IMPOSSIBLE_LABELS
+from archc.compiler.elaboration.paths import IMPOSSIBLE_LABELS
 from archc.compiler.source.names import MODULE_ATTRIBUTES, is_attribute, is_identifier, literal
 
 # Where torch keeps what a module holds; a key that is an attribute of every module is only found there.

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import NamedTuple
 
-from archc.compiler.condition import Condition
+from archc.compiler.algebra.condition import Condition
+from archc.compiler.algebra.sizes import symbol, symbols
 from archc.compiler.ir import ShapedGraph
-from archc.compiler.sizes import symbol, symbols
 from archc.compiler.source.classes import Class, Counted
 from archc.compiler.source.classify import classes
 from archc.compiler.source.definitions import Chain, Definition, Inner, Kept, Made, Run, is_definition

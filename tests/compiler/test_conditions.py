@@ -7,9 +7,9 @@ from itertools import pairwise
 
 import pytest
 
-from archc.compiler.condition import Condition, Relation
-from archc.compiler.conditions import Conditions, RelationSign
-from archc.compiler.sizes import NotExact, Size, evaluate, symbol
+from archc.compiler.algebra.condition import Condition, Relation
+from archc.compiler.algebra.conditions import Conditions, RelationSign
+from archc.compiler.algebra.sizes import NotExact, Size, evaluate, symbol
 
 H, W, C, N = symbol("H"), symbol("W"), symbol("C"), symbol("N")
 LIMIT = 400

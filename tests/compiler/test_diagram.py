@@ -12,7 +12,6 @@ from xml.etree import ElementTree as ET
 import pytest
 
 import archc
-from archc.api import network
 from archc.compiler.diagram import draw, svg
 from archc.compiler.diagram.dot import COLOURS, SMALL, dot_text
 from archc.compiler.diagram.figure import READABLE, TooLarge, figure
@@ -21,6 +20,7 @@ from archc.compiler.diagram.picture import Box, Cluster, Figure, boxes
 from archc.compiler.ir import ShapedGraph
 from archc.compiler.ops import ROLES
 from archc.files import open_text
+from archc.network import network
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 CASES = {"lenet": "d2l/lenet", "resnet18": "resnet18", "googlenet": "googlenet"}

@@ -19,8 +19,8 @@ def test_the_graph_of_a_residual_network() -> None:
 
 
 def test_a_value_taken_twice_makes_two_edges() -> None:
-    from archc.api import given, network
     from archc.files import open_text
+    from archc.network import given, network
 
     graph = network(open_text("arch A { input x: [4]\nadd { x; x } }"), given({})).to_networkx()
     assert graph.number_of_edges("x", 0) == 2

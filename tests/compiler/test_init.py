@@ -8,7 +8,7 @@ import torchvision
 from torch import Tensor, nn
 
 import archc
-import archc.api
+import archc.network
 from archc.compiler.load import load
 from archc.compiler.source import write
 from archc.files import open_text
@@ -21,8 +21,8 @@ AS_TORCHVISION = """
 """
 
 
-def network(text: str) -> archc.api.Network:
-    return archc.api.network(open_text(text), {})
+def network(text: str) -> archc.network.Network:
+    return archc.network.network(open_text(text), {})
 
 
 def module(text: str) -> nn.Module:

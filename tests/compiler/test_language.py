@@ -3,12 +3,13 @@
 import pytest
 import torch
 
-from archc.api import Network, compile, given, module, network
+from archc.api import compile
 from archc.compiler.pipeline import check, choose
 from archc.compiler.program import Program
 from archc.dsl.diagnostics import ArchError
 from archc.dsl.source import Source
 from archc.files import open_text
+from archc.network import Network, given, network
 
 
 def build(text: str, **parameters: object) -> Network:
@@ -287,18 +288,18 @@ def test_a_module_has_its_place_where_it_is_declared_and_may_be_shared() -> None
     )
     assert paths(built) == ["head", "twin.0", "twin.1", "twin.0", "twin.1", "", "0"]
     assert built.params == (3 * 2 + 2) + (3 * 4 + 4) + (4 * 5 + 5)
-    keys = list(module(built).state_dict())
+    keys = list(built.module().state_dict())
     assert [key.split(".")[0] for key in keys[::2]] == ["twin", "head", "0"]
 
 
 def test_results_of_training_are_there_in_training_only() -> None:
     text = "arch Net {{ input x: [4]; linear(3) as a; linear(2) as b; a -> linear(5) as aux\n{} }}"
     x = torch.zeros(2, 4)
-    several = module(build(text.format("output aux when training; output a, b")))
+    several = build(text.format("output aux when training; output a, b")).module()
     assert several.train()(x)._fields == ("a", "b", "aux")
     assert several(x).aux.shape == (2, 5)
     assert several.eval()(x).aux is None
-    one = module(build(text.format("output b; output aux when training")))
+    one = build(text.format("output b; output aux when training")).module()
     assert one.train()(x)._fields == ("b", "aux")
     assert one.eval()(x).shape == (2, 2)
     assert codes(text.format("output aux when training")) == ["E0405"]
@@ -325,4 +326,4 @@ def test_claims_about_the_network_stand_in_an_arch() -> None:
 def test_a_module_that_is_never_applied_is_a_warning() -> None:
     built = build("arch A { input x: [4]\nmodule spare = linear(2)\nlinear(3) }")
     assert [found.code for found in built.warnings] == ["W0102"]
-    assert list(module(built).state_dict()) == ["0.weight", "0.bias"]
+    assert list(built.module().state_dict()) == ["0.weight", "0.bias"]

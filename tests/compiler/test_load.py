@@ -16,7 +16,7 @@ import torchvision
 from torch import Tensor, nn
 
 import archc
-import archc.api
+import archc.network
 from archc.compiler.load import load
 from archc.compiler.source import write
 from archc.files import open_text
@@ -41,7 +41,7 @@ arch Net {
 
 
 def module(text: str) -> nn.Module:
-    return load(write(archc.api.network(open_text(text), {}).checked.shaped))
+    return load(write(archc.network.network(open_text(text), {}).checked.shaped))
 
 
 def reference(name: str) -> nn.Module:
@@ -178,7 +178,7 @@ def test_training_and_evaluation_have_their_results() -> None:
 def test_a_module_that_is_applied_twice_is_one() -> None:
     same = "{ linear(4) -> relu -> linear(4) }"
     text = f"arch Net {{ input x: [4]; tower: {same}; relu; again: {same} }}"
-    shaped = archc.api.network(open_text(text), {}).checked.shaped
+    shaped = archc.network.network(open_text(text), {}).checked.shaped
 
     def shared(path: str | None) -> str | None:
         return path.replace("again", "tower") if path else path

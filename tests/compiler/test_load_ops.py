@@ -4,13 +4,13 @@ import pytest
 import torch
 
 import archc
-import archc.api
-from archc.api import Network
+import archc.network
 from archc.compiler.load import load
 from archc.compiler.ops import OPS
 from archc.compiler.ops.entry import Example
 from archc.compiler.source import write
 from archc.files import open_text
+from archc.network import Network
 
 NAMES = "abcdefgh"
 
@@ -37,7 +37,7 @@ def network(example: Example, label: str) -> Network:
         pattern = f"({results})" if outputs > 1 else results
         text = f"arch Net {{\n{declared}\na\n{label}{example.text}{branches} as {pattern}\noutput {results}\n}}"
         try:
-            return archc.api.network(open_text(text), {})
+            return archc.network.network(open_text(text), {})
         except archc.ArchError as error:
             refused = error
     assert refused is not None

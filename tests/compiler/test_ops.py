@@ -7,10 +7,10 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from archc.compiler.algebra.sizes import NotExact, evaluate, symbol
 from archc.compiler.ir import Tensor
 from archc.compiler.ops import FAMILIES, OPS, ROLES
 from archc.compiler.ops.entry import REQUIRED, Call, Example, Op, Problem
-from archc.compiler.sizes import NotExact, evaluate, symbol
 from tests.compiler.operators import BATCH, Built, build, inferred, parsed, shape_without_batch, texts
 
 EXAMPLES = [

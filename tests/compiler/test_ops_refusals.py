@@ -6,10 +6,10 @@ import warnings
 import pytest
 import torch
 
+from archc.compiler.algebra.sizes import symbol
 from archc.compiler.ir import Tensor
 from archc.compiler.ops import OPS
 from archc.compiler.ops.entry import Call, Op, Problem
-from archc.compiler.sizes import symbol
 from tests.compiler.operators import NAMES, inferred, parsed, tensor
 
 Shapes = tuple[tuple[int, ...], ...]

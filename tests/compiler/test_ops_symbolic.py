@@ -3,10 +3,10 @@
 import pytest
 import torch
 
+from archc.compiler.algebra.sizes import Size, evaluate, symbol
 from archc.compiler.ir import Tensor
 from archc.compiler.ops import OPS
 from archc.compiler.ops.entry import Problem
-from archc.compiler.sizes import Size, evaluate, symbol
 from tests.compiler.operators import NAMES, expression_text, filled, inferred
 
 H, W = symbol("H"), symbol("W")

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from archc.api import network
 from archc.dsl.diagnostics import ArchError
 from archc.files import open_file
+from archc.network import network
 
 UNIT = "block unit(c) { conv(c, 1) }\n"
 NET = 'from "{}" import unit\narch Net {{ input x: [3, 4, 4]\nunit(5) }}\n'

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from archc import ArchError, compile
-from archc.api import Network, module, network
 from archc.files import open_text
+from archc.network import Network, network
 
 
 def build(text: str) -> Network:
@@ -27,7 +27,7 @@ def test_a_module_is_applied_in_loops_and_braces_of_its_scope() -> None:
     built = build(
         "block b { module m = conv(4, 1); repeat 2 { m }; add { m; identity } }\narch A { input x: [4, 8, 8]\nb -> b }"
     )
-    assert list(module(built).state_dict()) == ["0.m.weight", "0.m.bias", "1.m.weight", "1.m.bias"]
+    assert list(built.module().state_dict()) == ["0.m.weight", "0.m.bias", "1.m.weight", "1.m.bias"]
 
 
 def test_a_block_may_stand_after_its_use() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from archc.compiler.sizes import NotExact, Size, Symbolic, evaluate, rename, split, symbol, symbols
+from archc.compiler.algebra.sizes import NotExact, Size, Symbolic, evaluate, rename, split, symbol, symbols
 
 ROOT = Path(__file__).resolve().parents[2]
 H, W, C, N = symbol("H"), symbol("W"), symbol("C"), symbol("N")
@@ -221,9 +221,11 @@ def test_a_deep_chain_of_pools_and_its_way_back_stay_small() -> None:
 
 
 def test_importing_sizes_loads_nothing_heavy() -> None:
-    code = "import sys; before = set(sys.modules); import archc.compiler.conditions; print(*set(sys.modules) - before)"
+    code = (
+        "import sys; old = set(sys.modules); import archc.compiler.algebra.conditions; print(*set(sys.modules) - old)"
+    )
     done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     loaded = set(done.stdout.split())
-    assert "archc.compiler.sizes" in loaded
+    assert "archc.compiler.algebra.sizes" in loaded
     assert not {"torch", "numpy", "networkx", "lark", "dataclasses", "fractions", "decimal", "random"} & loaded
     assert len(loaded) < 50

@@ -9,7 +9,7 @@ import pytest
 from torch import nn
 
 import archc
-import archc.api
+import archc.network
 from archc.compiler.source import Written, write
 from archc.compiler.source.names import MODULE_ATTRIBUTES
 from archc.files import open_text
@@ -25,7 +25,7 @@ CASES = {
 
 
 def written(text: str) -> Written:
-    return write(archc.api.network(open_text(text), {}).checked.shaped)
+    return write(archc.network.network(open_text(text), {}).checked.shaped)
 
 
 def body(text: str) -> str:

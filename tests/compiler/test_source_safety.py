@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import archc
-import archc.api
+import archc.network
 from archc.compiler.ir import Graph
 from archc.compiler.source import Written, write
 from archc.compiler.source.names import class_name, docstring, is_identifier, literal, variable
@@ -41,7 +41,7 @@ HOSTILE = [
 def rewritten(doc: str = "", name: str = "Net", label: str = "conv") -> Written:
     """Write a network whose graph holds what no parser would let through."""
     text = "arch Net { input x: [3, 8, 8]; HERE: conv(4, 1) -> relu; a: linear(2) }"
-    shaped = archc.api.network(open_text(text), {}).checked.shaped
+    shaped = archc.network.network(open_text(text), {}).checked.shaped
     graph: Graph = shaped.graph
     nodes = tuple(node._replace(path=label) if node.path == "HERE" else node for node in graph.nodes)
     root = graph.root._replace(definition=None)

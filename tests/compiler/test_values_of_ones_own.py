@@ -10,14 +10,14 @@ import torch
 from torch import nn
 
 import archc
-import archc.api
+import archc.network
 from archc.compiler.load import load
 from archc.compiler.source import write
 from archc.files import open_text
 
 
-def network(text: str) -> archc.api.Network:
-    return archc.api.network(open_text(text), {})
+def network(text: str) -> archc.network.Network:
+    return archc.network.network(open_text(text), {})
 
 
 def module(text: str) -> nn.Module:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from archc.compiler.context import Flow, wires
+from archc.compiler.elaboration.context import Flow, wires
 from archc.compiler.ir import Frame, Node, Region
 from archc.compiler.ops.entry import Op
 from archc.compiler.problems import Limit, stop

@@ -2,21 +2,29 @@
 
 from collections.abc import Callable, Mapping
 
-from archc.compiler.arguments import Passed, bind, bind_block, bind_builtin, bind_initializer, bind_op, slots
-from archc.compiler.budget import Budget, size_of
-from archc.compiler.comparison import compare
-from archc.compiler.functions import BINARY, BUILTINS, LONGEST_LIST, NoResult, bounded, number
-from archc.compiler.items import item_of, items_between
-from archc.compiler.names import unknown, unpack
+from archc.compiler.algebra.sizes import NotExact, Size, Symbolic
+from archc.compiler.elaboration.arguments import (
+    Passed,
+    bind,
+    bind_block,
+    bind_builtin,
+    bind_initializer,
+    bind_op,
+    slots,
+)
+from archc.compiler.elaboration.budget import Budget, size_of
+from archc.compiler.elaboration.comparison import compare
+from archc.compiler.elaboration.functions import BINARY, BUILTINS, LONGEST_LIST, NoResult, bounded, number
+from archc.compiler.elaboration.items import item_of, items_between
+from archc.compiler.elaboration.names import unknown, unpack
+from archc.compiler.elaboration.scope import Scope
+from archc.compiler.elaboration.trampoline import Task
+from archc.compiler.elaboration.types import check_type
 from archc.compiler.ops import OPS
 from archc.compiler.ops.initial import INITIALIZERS
 from archc.compiler.problems import did_you_mean, follow_on, stop
 from archc.compiler.program import Definition, Unit
-from archc.compiler.scope import Scope
 from archc.compiler.shapes import Shapes
-from archc.compiler.sizes import NotExact, Size, Symbolic
-from archc.compiler.trampoline import Task
-from archc.compiler.types import check_type
 from archc.compiler.values import (
     POISON,
     BlockValue,

@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
+from archc.compiler.elaboration.paths import Paths
+from archc.compiler.elaboration.scope import Scope
 from archc.compiler.ir import Frame
-from archc.compiler.paths import Paths
-from archc.compiler.scope import Scope
 from archc.compiler.values import POISON, Poison, Wire
 from archc.dsl import ast
 from archc.dsl.source import Span

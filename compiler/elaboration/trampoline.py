@@ -35,4 +35,4 @@ def run(task: Task[T]) -> T:
             result, error = None, None
     if error is not None:
         raise error
-    return result  # type: ignore[no-any-return]
+    return result

@@ -10,8 +10,8 @@ from itertools import pairwise
 from math import lcm
 from typing import NamedTuple, TypeAlias
 
-from archc.compiler.sizes import NotExact, Symbolic, evaluate, terms
-from archc.compiler.staircases import PERIOD_LIMIT, Staircase, primes
+from archc.compiler.algebra.sizes import NotExact, Symbolic, evaluate, terms
+from archc.compiler.algebra.staircases import PERIOD_LIMIT, Staircase, primes
 
 
 class Segment(NamedTuple):

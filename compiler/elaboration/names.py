@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from archc.compiler.functions import BUILTINS
+from archc.compiler.elaboration.functions import BUILTINS
+from archc.compiler.elaboration.scope import Scope
 from archc.compiler.ops import OPS
 from archc.compiler.problems import Stop, did_you_mean, stop
-from archc.compiler.scope import Scope
 from archc.compiler.values import kind_of, show
 from archc.dsl import ast
 from archc.dsl.diagnostics import Label

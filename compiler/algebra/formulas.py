@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from archc.compiler.staircases import Staircase, floors
+from archc.compiler.algebra.staircases import Staircase, floors
 
 
 def product(scale: int, factors: Iterable[str]) -> str:

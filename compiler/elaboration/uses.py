@@ -3,24 +3,24 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from archc.compiler.arguments import bind_block, bind_initializer, bind_op
-from archc.compiler.context import Branch, Context, Flow, as_value
-from archc.compiler.functions import BUILTINS
+from archc.compiler.elaboration.arguments import bind_block, bind_initializer, bind_op
+from archc.compiler.elaboration.context import Branch, Context, Flow, as_value
+from archc.compiler.elaboration.functions import BUILTINS
+from archc.compiler.elaboration.names import unknown
+from archc.compiler.elaboration.paths import Paths, Tag
+from archc.compiler.elaboration.scope import Binding
+from archc.compiler.elaboration.trampoline import Task
 from archc.compiler.ir import Frame, Initialisation
-from archc.compiler.names import unknown
 from archc.compiler.ops import OPS
 from archc.compiler.ops.entry import REQUIRED, Parameter
-from archc.compiler.paths import Paths, Tag
 from archc.compiler.problems import Limit, Stop, stop
-from archc.compiler.scope import Binding
-from archc.compiler.trampoline import Task
 from archc.compiler.values import POISON, BlockValue, Given, InitializerValue, ModuleValue, OpValue, Wire, kind_of, show
 from archc.dsl import ast
 from archc.dsl.diagnostics import Label, Use
 from archc.dsl.source import Span
 
 if TYPE_CHECKING:
-    from archc.compiler.flow import Statements
+    from archc.compiler.elaboration.flow import Statements
 
 DEEPEST_BLOCK = 200
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 from math import gcd, lcm
 from typing import Literal, TypeAlias
 
-from archc.compiler.admissible import (
+from archc.compiler.algebra.admissible import (
     EVERYTHING,
     Admissible,
     Bounds,
@@ -21,9 +21,9 @@ from archc.compiler.admissible import (
     times,
     zero,
 )
-from archc.compiler.condition import Condition, Relation
-from archc.compiler.sizes import NotExact, Size, Symbolic, rename, split, symbols, terms, vanishes
-from archc.compiler.staircases import PERIOD_LIMIT, Staircase
+from archc.compiler.algebra.condition import Condition, Relation
+from archc.compiler.algebra.sizes import NotExact, Size, Symbolic, rename, split, symbols, terms, vanishes
+from archc.compiler.algebra.staircases import PERIOD_LIMIT, Staircase
 
 RelationSign: TypeAlias = Literal["==", "!=", "<", "<=", ">", ">="]
 
@@ -31,7 +31,7 @@ RelationSign: TypeAlias = Literal["==", "!=", "<", "<=", ">", ">="]
 class Conditions:
     """The conditions met so far; what cannot hold together with them is refused and leaves no trace.
 
-    >>> from archc.compiler.sizes import symbol
+    >>> from archc.compiler.algebra.sizes import symbol
     >>> h = symbol("H")
     >>> conditions = Conditions()
     >>> conditions.require_equal(h, 8 * (h // 8), cause="concat, line 7")

@@ -13,8 +13,8 @@ from itertools import pairwise
 from math import gcd, lcm, prod
 from typing import TypeAlias
 
-from archc.compiler import formulas
-from archc.compiler.staircases import (
+from archc.compiler.algebra import formulas
+from archc.compiler.algebra.staircases import (
     PERIOD_LIMIT,
     VALUE_LIMIT,
     NotExact,

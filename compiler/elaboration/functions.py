@@ -6,7 +6,7 @@ Every result is bounded before it is computed, so that no text can make the comp
 import math
 from collections.abc import Callable
 
-from archc.compiler.sizes import Symbolic
+from archc.compiler.algebra.sizes import Symbolic
 from archc.compiler.values import Builtin, kind_of
 
 LARGEST_INTEGER = 2**63 - 1

@@ -3,20 +3,20 @@
 from collections.abc import Callable, Sequence
 from math import prod
 
-from archc.compiler.arguments import bind_initializer
-from archc.compiler.builder import MOST_LAYERS, Builder
-from archc.compiler.context import Branch, Context, Flow, as_value
-from archc.compiler.expressions import Evaluator
+from archc.compiler.elaboration.arguments import bind_initializer
+from archc.compiler.elaboration.builder import MOST_LAYERS, Builder
+from archc.compiler.elaboration.context import Branch, Context, Flow, as_value
+from archc.compiler.elaboration.expressions import Evaluator
+from archc.compiler.elaboration.names import unknown, unpack
+from archc.compiler.elaboration.paths import Paths, Tag
+from archc.compiler.elaboration.scope import Binding, Scope
+from archc.compiler.elaboration.trampoline import Task
+from archc.compiler.elaboration.uses import bind_stage, head, initialisation, use_stage
 from archc.compiler.ir import Rule
-from archc.compiler.names import unknown, unpack
 from archc.compiler.ops import OPS
 from archc.compiler.ops.entry import no_weights
 from archc.compiler.ops.initial import INITIALIZERS
-from archc.compiler.paths import Paths, Tag
 from archc.compiler.problems import Limit, Stop, follow_on, stop
-from archc.compiler.scope import Binding, Scope
-from archc.compiler.trampoline import Task
-from archc.compiler.uses import bind_stage, head, initialisation, use_stage
 from archc.compiler.values import POISON, BlockValue, InitializerValue, ModuleValue, OpValue, Wire, kind_of, show
 from archc.dsl import ast
 from archc.dsl.diagnostics import Diagnostic, Label

@@ -3,19 +3,19 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from archc.compiler.arguments import bind, slots
-from archc.compiler.builder import Builder
-from archc.compiler.context import Context, Flow
-from archc.compiler.flow import Statements
+from archc.compiler.algebra.sizes import Size, Symbolic, symbol
+from archc.compiler.elaboration.arguments import bind, slots
+from archc.compiler.elaboration.builder import Builder
+from archc.compiler.elaboration.context import Context, Flow
+from archc.compiler.elaboration.flow import Statements
+from archc.compiler.elaboration.names import unknown
+from archc.compiler.elaboration.paths import Paths
+from archc.compiler.elaboration.scope import Scope
+from archc.compiler.elaboration.trampoline import Task, run
 from archc.compiler.ir import Frame, Graph, Input, Output, Region, Tensor
-from archc.compiler.names import unknown
-from archc.compiler.paths import Paths
 from archc.compiler.problems import Stop, stop
 from archc.compiler.program import Definition, Unit
-from archc.compiler.scope import Scope
 from archc.compiler.shapes import Shapes
-from archc.compiler.sizes import Size, Symbolic, symbol
-from archc.compiler.trampoline import Task, run
 from archc.compiler.values import Given, Wire, show
 from archc.dsl import ast
 from archc.dsl.diagnostics import Diagnostic, Label, Use

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from archc.compiler.conditions import Conditions, RelationSign
+from archc.compiler.algebra.conditions import Conditions, RelationSign
+from archc.compiler.algebra.sizes import Symbolic
 from archc.compiler.problems import stop
-from archc.compiler.sizes import Symbolic
 from archc.compiler.values import kind_of, show
 from archc.dsl.source import Span
 

@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 
 from archc.compiler.cost import costs, total
-from archc.compiler.elaborate import Claim
-from archc.compiler.flow import Statements
+from archc.compiler.elaboration.elaborate import Claim
+from archc.compiler.elaboration.flow import Statements
+from archc.compiler.elaboration.scope import Binding, Scope
+from archc.compiler.elaboration.trampoline import run
 from archc.compiler.ir import ShapedGraph
 from archc.compiler.problems import Stop
-from archc.compiler.scope import Binding, Scope
-from archc.compiler.trampoline import run
 from archc.dsl import ast
 from archc.dsl.diagnostics import Diagnostic
 
