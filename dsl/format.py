@@ -1,9 +1,10 @@
 """The printer of the language: one canonical text for what a file says, with its comments.
 
-Four spaces, one statement a line, lines of at most 100 columns where there is a place to break them:
+Four spaces, one statement a line, lines of at most 120 columns where there is a place to break them:
 
-- A pipeline that is too long is broken before each `->`; brackets that are too long hold one a line, with a comma at
-  the end (plain numbers and words in a list fill the lines instead).
+- A pipeline that is too long is broken before each `->`. Brackets that are too long hold one a line, with a comma at
+  the end; but arguments stand together on the next line where they fit, and plain numbers and words in a list fill the
+  lines.
 - What the author decides: braces on one line stay there when they fit; a comma behind the last of a list keeps it
   one a line; a pipeline with braces of several lines stays broken before its `->`; up to one blank line is kept.
   Brackets, numbers, strings and comments are as written.
@@ -186,6 +187,9 @@ class _Printer:
                 if self.line and self.column + run.width + 2 > WIDTH:
                     self.end(inner)
                 self.write(f"{_flat(run)},", space=True)
+        elif _together(group) and inner + group.width - 2 <= WIDTH:
+            self.end(inner)
+            self.write(", ".join(map(_flat, group.runs)))
         else:
             comma = group.kind == "list"
             for run in group.runs:
@@ -278,6 +282,13 @@ def _fills(group: Group) -> bool:
         isinstance(run.pieces[-1], Word) and len(run.pieces) < 3 and not (run.forced or run.before or run.after)
         for run in group.runs
     )
+
+
+def _together(group: Group) -> bool:
+    """Whether arguments may stand on one line."""
+    if group.opening != "(" or group.forced or group.opened or group.last:
+        return False
+    return not any(run.forced or run.before or run.after for run in group.runs)
 
 
 def _in_line(run: Run, arrows: list[int], margin: int) -> bool:
