@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from archc.compiler.elaboration.builder import MOST_LAYERS
 from archc.files import open_file, open_text
 from archc.network import Network, given, network
 
@@ -12,12 +13,17 @@ if TYPE_CHECKING:
 
 
 def compile(
-    file: str | os.PathLike[str], *, params: Mapping[str, object] | None = None, **parameters: object
+    file: str | os.PathLike[str],
+    *,
+    params: Mapping[str, object] | None = None,
+    max_layers: int = MOST_LAYERS,
+    **parameters: object,
 ) -> Network:
     """Check an architecture and return it as a network; no torch is imported.
 
     `file` is a path, `path:Name`, or a network of the zoo. Parameters of the architecture are given by name, or as
-    `params` where one is called like an argument of this function.
+    `params` where one is called like an argument of this function. A network of more than `max_layers` layers is
+    refused.
 
     Raises:
         ArchError: the text has mistakes; `str()` of it is the full diagnostic.
@@ -26,11 +32,15 @@ def compile(
     >>> compile("resnet18", num_classes=10).outputs
     {'output': (10,)}
     """
-    return network(open_file(os.fspath(file)), given({**(params or {}), **parameters}))
+    return network(open_file(os.fspath(file)), given({**(params or {}), **parameters}), max_layers=max_layers)
 
 
 def load(
-    file: str | os.PathLike[str], *, params: Mapping[str, object] | None = None, **parameters: object
+    file: str | os.PathLike[str],
+    *,
+    params: Mapping[str, object] | None = None,
+    max_layers: int = MOST_LAYERS,
+    **parameters: object,
 ) -> "nn.Module":
     """Compile an architecture and return it as a plain `nn.Module`, initialised by torch's defaults.
 
@@ -49,7 +59,7 @@ def load(
         from archc.training import load_run
 
         return load_run(path)
-    return compile(path, params=params, **parameters).module()
+    return compile(path, params=params, max_layers=max_layers, **parameters).module()
 
 
 def loads(text: str, *, params: Mapping[str, object] | None = None, **parameters: object) -> "nn.Module":

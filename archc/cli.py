@@ -10,7 +10,7 @@ import click
 
 from archc import __version__
 
-COMMANDS = ("check", "build", "render", "train", "fmt", "zoo", "ops")
+COMMANDS = ("check", "build", "render", "train", "fmt", "zoo", "ops", "explain", "doctor")
 
 # A run that its guard stopped (4) and a signal (128 + its number) come as `exit_status` of their exceptions.
 OK, ERRORS, USAGE, ENVIRONMENT, CRASH, INTERRUPTED = 0, 1, 2, 3, 70, 130
@@ -68,7 +68,10 @@ class Commands(click.Group):
             click.echo("error: there is not enough memory", err=True)
             return ENVIRONMENT
         except Exception as error:
-            return _explain(error)
+            try:
+                return _explain(error)
+            except Exception:  # archc is in pieces: not even a mistake can be explained
+                return _crash(error)
 
 
 def _error(message: str) -> None:
@@ -91,10 +94,9 @@ def _explain(error: Exception) -> int:
     from archc.dsl.diagnostics import ArchError
 
     if isinstance(error, ArchError):
-        from archc.dsl.render import render_text
-        from archc.options import colored
+        from archc.options import say_diagnostics
 
-        click.echo(render_text(error.diagnostics, color=colored()), err=True)
+        say_diagnostics(error.diagnostics)
         return USAGE if isinstance(error, RequestError) else ERRORS
     status = getattr(error, "exit_status", None)
     if isinstance(status, int):
@@ -102,9 +104,21 @@ def _explain(error: Exception) -> int:
         return status
     if isinstance(error, OSError):
         where = f"cannot use `{error.filename}`: " if error.filename else ""
-        _error(f"{where}{error.strerror or error}")
+        gone = not where and not _is_somewhere()
+        _error(
+            "the current folder has been deleted; go to another one" if gone else f"{where}{error.strerror or error}"
+        )
         return ENVIRONMENT
     return _crash(error)
+
+
+def _is_somewhere() -> bool:
+    """Whether the current folder is still there."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _crash(error: Exception) -> int:

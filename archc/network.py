@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from archc.compiler.algebra.sizes import Size
 from archc.compiler.cost import Cost, costs, total
+from archc.compiler.elaboration.builder import MOST_LAYERS
 from archc.compiler.pipeline import Checked, check
 from archc.compiler.values import Given
 from archc.dsl.diagnostics import Diagnostic
@@ -119,11 +120,35 @@ class Network:
         return to_networkx(self.checked.shaped)
 
     def module(self) -> "nn.Module":
-        """Construct the network as an `nn.Module`: its own source, compiled and loaded."""
+        """Construct the network as an `nn.Module`: its own source, compiled and loaded.
+
+        Raises:
+            EnvironmentProblem: its weights do not fit into memory.
+        """
         from archc.compiler.load import load
         from archc.compiler.source import write
 
-        return load(write(self.checked.shaped))
+        self._refuse_what_cannot_fit()
+        try:
+            return load(write(self.checked.shaped))
+        except RuntimeError as error:
+            if "can't allocate memory" not in str(error):
+                raise
+            raise EnvironmentProblem(f"there is not enough memory for the weights of `{self.name}`") from error
+
+    def _refuse_what_cannot_fit(self) -> None:
+        """Compare the weights with the memory of the machine before any is allocated."""
+        import torch
+
+        if torch.get_default_device().type != "cpu" or "SC_PHYS_PAGES" not in os.sysconf_names:
+            return  # on "meta" nothing is allocated; another device says itself what it cannot hold
+        needed = self.params * torch.get_default_dtype().itemsize
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        if needed > memory:
+            raise EnvironmentProblem(
+                f"the weights of `{self.name}` take {needed / 2**30:,.1f} GiB ({self.params:,} parameters), and this"
+                f" machine has {memory / 2**30:,.1f} GiB of memory; `archc check` and `archc build` do without them"
+            )
 
     def _repr_svg_(self) -> str:
         from archc.compiler.diagram import svg
@@ -156,10 +181,10 @@ def diagram_format(path: str | os.PathLike[str]) -> str:
     return form
 
 
-def network(opened: Opened, passed: Mapping[str, Given]) -> Network:
-    """Check an opened architecture with the given parameters."""
+def network(opened: Opened, passed: Mapping[str, Given], *, max_layers: int = MOST_LAYERS) -> Network:
+    """Check an opened architecture with the given parameters; one of more layers than `max_layers` is refused."""
     files = {name: unit.file.source.text for name, unit in opened.program.units.items()}
-    return Network(check(opened.definition, passed), files)
+    return Network(check(opened.definition, passed, max_layers=max_layers), files)
 
 
 def given(parameters: Mapping[str, object]) -> dict[str, Given]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from archc.compiler.algebra.condition import Condition, Relation
 from archc.compiler.algebra.sizes import Symbolic, evaluate
+from archc.compiler.elaboration.builder import MOST_LAYERS
 from archc.compiler.pipeline import choose
 from archc.compiler.program import Program, read_file, within
 from archc.compiler.values import Given, show
@@ -76,16 +77,17 @@ def train_opened(
     data_root: str | os.PathLike[str] | None,
     out: str | os.PathLike[str] | None,
     settings: Settings,
+    max_layers: int = MOST_LAYERS,
 ) -> "Run":
     """Train an opened architecture with the given parameters; see `train`."""
     from archc.runtime import fit, new_run_folder
     from archc.runtime.data import load
 
     # The text is checked before the data is read, and read with the data's sizes before anything is written.
-    network(opened, parameters)
+    network(opened, parameters, max_layers=max_layers)
     images = load(data, None if data_root is None else Path(data_root))
     bound = {**_bound_by_data(opened, images), **parameters}
-    built = network(opened, bound)
+    built = network(opened, bound, max_layers=max_layers)
     size = _input_size(built, images)
     _check_classes(built, images)
     folder = new_run_folder(Path("runs"), f"{built.name.lower()}-{images.name}") if out is None else Path(out)
@@ -222,7 +224,9 @@ def _kept(folder: str) -> Kept:
     try:
         arch = json.loads(read_file(path))["arch"]
         kept = Kept(str(arch["file"]), str(arch["name"]), {str(k): str(v) for k, v in arch["params"].items()})
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except OSError as error:
+        raise EnvironmentProblem(f"cannot read {path}: {error.strerror or error}") from None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise EnvironmentProblem(f"{path} is damaged, or not of a run of an architecture: {error!r}") from None
     if ".." in Path(kept.file).parts or os.path.isabs(kept.file):
         raise EnvironmentProblem(f"{path} is damaged: its architecture lies outside the run")

@@ -12,11 +12,15 @@ from archc.compiler.ops.entry import Call
 
 
 class Cost(NamedTuple):
-    """The cost of one node or of several. `macs` depends on the input's size when that is symbolic."""
+    """The cost of one node or of several. `macs` depends on the input's size when that is symbolic.
+
+    `unknown` says that classes of one's own are among them, whose cost nobody here knows and which is left out.
+    """
 
     params: int
     buffers: int
     macs: Size
+    unknown: bool = False
 
 
 def call_of(node: Node, shaped: ShapedGraph) -> Call:
@@ -35,7 +39,7 @@ def costs(shaped: ShapedGraph) -> tuple[Cost, ...]:
         if weights:
             seen.add(node.path)
         sizes = {kept: sum(prod(w.shape) for w in weights if w.buffer is kept) for kept in (False, True)}
-        result.append(Cost(sizes[False], sizes[True], node.op.macs(call)))
+        result.append(Cost(sizes[False], sizes[True], node.op.macs(call), node.op.external is not None))
     return tuple(result)
 
 
@@ -43,9 +47,10 @@ def total(parts: tuple[Cost, ...]) -> Cost:
     """Add costs up.
 
     >>> total((Cost(10, 0, 100), Cost(5, 2, 0)))
-    Cost(params=15, buffers=2, macs=100)
+    Cost(params=15, buffers=2, macs=100, unknown=False)
     """
     macs: Size = 0
     for part in parts:
         macs = macs + part.macs
-    return Cost(sum(part.params for part in parts), sum(part.buffers for part in parts), macs)
+    unknown = any(part.unknown for part in parts)
+    return Cost(sum(part.params for part in parts), sum(part.buffers for part in parts), macs, unknown)

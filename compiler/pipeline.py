@@ -6,21 +6,24 @@ text --parse--> ast.File --elaborate--> ir.Graph --infer--> ir.ShapedGraph --wri
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from archc.compiler.bindings import check_bindings
 from archc.compiler.elaboration.arguments import Passed, bind, slots
-from archc.compiler.elaboration.builder import Builder
+from archc.compiler.elaboration.builder import MOST_LAYERS, Builder
 from archc.compiler.elaboration.claims import check_claims
 from archc.compiler.elaboration.elaborate import elaborate
 from archc.compiler.elaboration.flow import Statements
+from archc.compiler.habits import check_habits
 from archc.compiler.infer import infer
 from archc.compiler.initial import check_starts
 from archc.compiler.ir import ShapedGraph
+from archc.compiler.lints import lint
 from archc.compiler.problems import Stop, did_you_mean
 from archc.compiler.program import Definition, Program
 from archc.compiler.shapes import Shapes
 from archc.compiler.sharing import check_sharing
 from archc.compiler.values import Given
 from archc.dsl import ast
-from archc.dsl.diagnostics import ArchError, Diagnostic, Label
+from archc.dsl.diagnostics import ArchError, Diagnostic, Label, bounded
 from archc.dsl.source import Span
 
 
@@ -72,7 +75,7 @@ def _plain(name: str) -> str:
     return name.replace("_", "").lower()
 
 
-def check(definition: Definition, passed: Mapping[str, Given]) -> Checked:
+def check(definition: Definition, passed: Mapping[str, Given], *, max_layers: int = MOST_LAYERS) -> Checked:
     """Elaborate and infer an architecture with the given parameters.
 
     Raises:
@@ -85,22 +88,53 @@ def check(definition: Definition, passed: Mapping[str, Given]) -> Checked:
     try:
         bound = bind(f"arch `{arch.name.text}`", slots(arch.parameters), given, arch.name.span, bound={}, whole=True)
     except Stop as error:
-        assert error.diagnostic is not None
-        raise RequestError([error.diagnostic]) from None
+        found = error.diagnostic
+        assert found is not None
+        if found.code == "E0201":
+            missing = [parameter.name.text for parameter in arch.parameters if parameter.default is None]
+            name = next(name for name in missing if name not in passed)
+            found = found._replace(help=f"give it, `-p {name}=...`, or write a default in the text, `{name} = ...`")
+        raise RequestError([found]) from None
     shapes = Shapes()
-    elaborated = elaborate(definition, bound, shapes)
-    found = list(elaborated.diagnostics)
+    elaborated = elaborate(definition, bound, shapes, max_layers=max_layers)
+    diagnostics = list(elaborated.diagnostics)
     try:
         shaped = infer(elaborated.graph, shapes)
     except ArchError as error:
-        raise _error([*found, *error.diagnostics], passed) from None
-    found.extend(check_sharing(shaped))
-    found.extend(check_starts(shaped))
-    if not any(diagnostic.severity == "error" for diagnostic in found):
-        found.extend(check_claims(elaborated.claims, shaped, Statements(Builder(shapes))))
-    if any(diagnostic.severity == "error" for diagnostic in found):
-        raise _error(found, passed)
-    return Checked(shaped, tuple(_ordered(found)))
+        types = [shapes.of(value) for value in range(elaborated.graph.values)]
+        habits = _silenced(list(check_habits(elaborated.graph, types)), definition)
+        raise _error([*diagnostics, *error.diagnostics, *habits], passed) from None
+    diagnostics.extend(check_sharing(shaped))
+    diagnostics.extend(check_starts(shaped))
+    diagnostics.extend(check_habits(shaped.graph, shaped.types))
+    if not any(diagnostic.severity == "error" for diagnostic in diagnostics):
+        diagnostics.extend(check_claims(elaborated.claims, shaped, Statements(Builder(shapes))))
+    if any(diagnostic.severity == "error" for diagnostic in diagnostics):
+        raise _error(_silenced(diagnostics, definition), passed)
+    diagnostics.extend(check_bindings(definition.unit))  # with a mistake, a name may be unused because of it
+    diagnostics.extend(lint(shaped))
+    return Checked(shaped, bounded(_ordered(_allowed(diagnostics, definition, shaped, whole=not passed))))
+
+
+def _allowed(found: list[Diagnostic], definition: Definition, shaped: ShapedGraph, *, whole: bool) -> list[Diagnostic]:
+    """Leave out the warnings that a comment on their line allows, and add those about such comments."""
+    units = [definition.unit, *(other.unit for other in definition.unit.names.values())]
+    if not found and not any("archc: allow" in unit.file.source.text for unit in units):
+        return found
+    from archc.compiler.lints.allow import allowances, silenced, wrong  # only when there is something to allow
+
+    allowed = allowances(definition)
+    left, used = silenced(found, allowed)
+    return [*left, *wrong(allowed, used, definition, shaped, whole=whole)]
+
+
+def _silenced(found: list[Diagnostic], definition: Definition) -> list[Diagnostic]:
+    """Leave out the warnings that a comment on their line allows, beside errors."""
+    if all(diagnostic.severity == "error" for diagnostic in found):
+        return found
+    from archc.compiler.lints.allow import allowances, silenced  # only when there is something to allow
+
+    return silenced(found, allowances(definition))[0]
 
 
 def _error(found: list[Diagnostic], passed: Mapping[str, Given]) -> ArchError:

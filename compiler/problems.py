@@ -45,5 +45,8 @@ def _nearest(name: str, known: tuple[str, ...]) -> str:
     import difflib  # only when there is a mistake to explain
 
     small = {word.lower(): word for word in reversed(known)}  # `ReLU` is near to `relu`
-    near = difflib.get_close_matches(name.lower(), small, n=1, cutoff=0.6)
-    return f"did you mean `{small[near[0]]}`?" if near else ""
+    for near in difflib.get_close_matches(name.lower(), small, n=3, cutoff=0.6):
+        # `plus` lies within `softplus`, and is another word.
+        if abs(len(near) - len(name)) <= 2 or difflib.SequenceMatcher(None, name.lower(), near).ratio() >= 0.7:
+            return f"did you mean `{small[near]}`?"
+    return ""

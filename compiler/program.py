@@ -1,9 +1,12 @@
 """The files of a program: the one that is compiled, and those it imports, each read and parsed once."""
 
+import keyword
 import os
 import stat
+from collections.abc import Iterable
 
 from archc.compiler.problems import Stop, did_you_mean, stop
+from archc.compiler.values import show
 from archc.dsl import ast
 from archc.dsl.decode import decode
 from archc.dsl.diagnostics import ArchError, Diagnostic, Label
@@ -11,6 +14,8 @@ from archc.dsl.parser import parse
 from archc.dsl.source import Source, Span
 
 ZOO = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "archs")
+LONGEST_CLASS_PATH = 200
+DEEPEST_IMPORT = 100
 LARGEST_FILE = 4 * 2**20  # bytes; the largest network of the zoo has 8 thousand
 
 
@@ -26,15 +31,19 @@ class Definition:
 
 
 class Unit:
-    """A file with its names resolved: its own and those it imports. `path` is its real path, empty for plain text."""
+    """A file with its names resolved: its own and those it imports. `path` is its real path, empty for plain text.
 
-    __slots__ = ("file", "names", "path", "values")
+    `values` are those of the file's `let`s, and `said` what its blocks say (by the number of their body), once needed.
+    """
+
+    __slots__ = ("file", "names", "path", "said", "values")
 
     def __init__(self, file: ast.File, path: str) -> None:
         self.file = file
         self.path = path
         self.names: dict[str, Definition] = {}
-        self.values: dict[str, object] = {}  # of the `let`s of the file, once they are needed
+        self.values: dict[str, object] = {}
+        self.said: dict[int, object] = {}
 
     def arches(self) -> dict[str, Definition]:
         """The architectures that this file defines itself, in order."""
@@ -45,20 +54,33 @@ class Unit:
         }
 
 
+class Unreadable(ArchError):
+    """A program with mistakes in its syntax or its imports; `program` is what could be read of it."""
+
+    def __init__(self, program: "Program", diagnostics: Iterable[Diagnostic]) -> None:
+        super().__init__(diagnostics)
+        self.program = program
+
+
 class Program:
     """The main file and all that it imports.
 
     `units` maps the shown name of every file to its unit, the main one first.
     """
 
-    __slots__ = ("_by_path", "_found", "main", "root", "units", "zoo")
+    __slots__ = ("_by_path", "_found", "_looked", "main", "root", "units", "zoo")
 
-    def __init__(self, source: Source, path: str = "", *, root: str = "", zoo: str = ZOO) -> None:
+    def __init__(
+        self, source: Source, path: str = "", *, root: str = "", zoo: str = ZOO, looked: set[str] | None = None
+    ) -> None:
         """Read what `source` imports, from the project in the folder `root` (by default that of `path`) and the zoo.
 
+        `looked` gets the real path of every place where an import was looked for, whatever was found there.
+
         Raises:
-            ArchError: a file has mistakes in its syntax, or an import cannot be resolved.
+            Unreadable: a file has mistakes in its syntax, or an import cannot be resolved.
         """
+        self._looked = set() if looked is None else looked
         self.units: dict[str, Unit] = {}
         self._by_path: dict[str, Unit] = {}
         self._found: list[Diagnostic] = []
@@ -66,7 +88,7 @@ class Program:
         self.zoo = os.path.realpath(zoo)
         self.main = self._add(source, os.path.realpath(path) if path else "", ())
         if self._found:
-            raise ArchError(self._found)
+            raise Unreadable(self, self._found)
 
     def _add(self, source: Source, path: str, importers: tuple[str, ...]) -> Unit:
         parsed = parse(source)
@@ -99,6 +121,8 @@ class Program:
                     raise stop("E0108", name.span, message, "not there", help=near or f"it has {names}")
                 self._bind(unit, name, definition)
             return
+        if isinstance(item, ast.Extern):
+            _check_extern(item)
         for name in _names(item.pattern) if isinstance(item, ast.Let) else (item.name,):
             self._bind(unit, name, Definition(item, unit, name.span))
 
@@ -131,6 +155,9 @@ class Program:
             )
         if path in self._by_path:
             return self._by_path[path]
+        if len(importers) > DEEPEST_IMPORT:
+            message = f"more than {DEEPEST_IMPORT} files import each other in a chain"
+            raise stop("E0702", where, message, "the last one", help="import from the file that defines the name")
         if not within(path, root):
             message = f"`{item.path}` lies outside the project"
             raise stop("E0107", where, message, f"the project is {root}", help="copy the file into the project")
@@ -152,6 +179,7 @@ class Program:
         )
         for shown, folder in [*places, (shown_path(self.zoo), self.zoo)]:
             path = os.path.realpath(os.path.join(folder, name))
+            self._looked.add(path)
             if os.path.lexists(os.path.join(folder, name)):
                 root = self.zoo if within(path, self.zoo) else self.root
                 return os.path.normpath(os.path.join(shown, name)), path, root
@@ -164,6 +192,27 @@ class Program:
             f"looked {looked}",
             help=did_you_mean(name, known) or "`archc zoo` lists the networks of the zoo",
         )
+
+
+def _check_extern(extern: ast.Extern) -> None:
+    """Check that an extern names a class, and parameters that a class of Python can have.
+
+    What stands here is written into a Python file, so that it can be nothing but names.
+    """
+    module, _, name = extern.path.partition(":")
+    help = 'write the module, a colon and the class: `"mypackage.layers:DeformConv"`'
+    if len(extern.path) > LONGEST_CLASS_PATH or not all(map(_is_python_name, (*module.split("."), *name.split(".")))):
+        message = f"{show(extern.path)} does not say where a class is found"
+        raise stop("E0111", extern.path_span, message, "expected `package.module:Class`", help=help)
+    for parameter in extern.parameters:
+        if keyword.iskeyword(parameter.name.text):
+            message = f"no class of Python can have a parameter `{parameter.name.text}`"
+            raise stop("E0111", parameter.name.span, message, "a word of Python's own")
+
+
+def _is_python_name(text: str) -> bool:
+    private = text.startswith("__")  # `__builtins__`, `__class__`: not a class that somebody wrote
+    return text.isascii() and text.isidentifier() and not keyword.iskeyword(text) and not private
 
 
 def _names(pattern: ast.Pattern) -> list[ast.Name]:

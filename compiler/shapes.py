@@ -4,6 +4,8 @@ from archc.compiler.algebra.conditions import Conditions
 from archc.compiler.algebra.sizes import NotExact
 from archc.compiler.ir import Node, Tensor
 from archc.compiler.ops.entry import Call, Problem
+from archc.compiler.ops.order import taken_for, without_size
+from archc.compiler.problems import Stop
 from archc.dsl.diagnostics import Diagnostic, Label
 from archc.dsl.source import Span
 
@@ -61,6 +63,9 @@ class Shapes:
             return node.op.shape(Call(node.arguments, tuple(inputs), conditions=self.conditions, cause=node.span))
         except Problem as problem:
             self.diagnostics.append(self._explain(problem, node, inputs))
+        except Stop as error:  # in the declaration of an extern
+            if error.diagnostic is not None:
+                self.diagnostics.append(error.diagnostic._replace(trace=node.frame.trace()))
         except NotExact as error:
             label = Label(node.span, str(error))
             help = "give the input fixed sizes, or keep the sizes symbolic only where they are divided by fixed numbers"
@@ -77,7 +82,13 @@ class Shapes:
                 related.append(Label(place or self._origins[value], f"branch {i + 1} is {tensor}"))
             elif problem.input is not None or not problem.argument:
                 related.append(Label(self._origins[value], f"this is {tensor}"))
+        related.extend(problem.related)
         # What is wrong with one of several branches is seen beside the others, not at the operator.
         label = "these do not fit together" if len(inputs) > 1 and problem.input is not None else problem.label
         primary = Label(node.argument_spans.get(problem.argument, node.span), label)
-        return Diagnostic(problem.code, problem.message, primary, tuple(related), node.frame.trace(), problem.help)
+        help = problem.help
+        taken = taken_for(node.op, node.arguments, node.argument_spans, inputs, wrong=True)
+        if taken:
+            typed = without_size(node.op, node.arguments, node.argument_spans, taken)
+            help = f"`{node.op.inferred[0]}` follows from the input: write `{typed}`"
+        return Diagnostic(problem.code, problem.message, primary, tuple(related), node.frame.trace(), help)

@@ -1,13 +1,16 @@
 """The table of a network: its modules as a tree, repeats folded, with sizes, parameters and multiply-adds."""
 
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple, TypeAlias
 
 from archc.compiler.algebra.sizes import Size, Symbolic, evaluate
 from archc.compiler.cost import Cost, costs, total
 from archc.compiler.ir import Initialisation, Node, Region, ShapedGraph, Tensor
 from archc.compiler.ops.entry import REQUIRED
 from archc.compiler.values import show
+
+Row: TypeAlias = tuple[str, str, str, str, str]
+COLUMNS: Row = ("layer", "op", "output", "parameters", "multiply-adds")
 
 
 class Entry(NamedTuple):
@@ -176,27 +179,18 @@ def headline(shaped: ShapedGraph) -> str:
     else:
         macs = f"input {inputs}"
     line = f"{shaped.graph.name}: {cost.params:,} parameters, {macs}, depth {depth(shaped)}"
-    return "\n".join([line, *(f"  {condition}" for condition in shaped.conditions)])
+    return "\n".join([line, *_uncounted(shaped), *(f"  {condition}" for condition in shaped.conditions)])
+
+
+def _uncounted(shaped: ShapedGraph) -> list[str]:
+    names = dict.fromkeys(node.op.name for node in shaped.graph.nodes if node.op.external is not None)
+    listed = ", ".join(f"`{name}`" for name in names)
+    return [f"  not counted: what is in {listed}, known only when loaded"] if names else []
 
 
 def table(shaped: ShapedGraph, *, levels: int | None = None, fold: bool = True) -> str:
     """Return the table as text; `levels` says how deep the tree is shown."""
-    rows: list[tuple[str, str, str, str, str]] = [("layer", "op", "output", "parameters", "multiply-adds")]
-    rows.extend(("  " * 0 + entry.name, "input", str(entry.type), "", "") for entry in shaped.graph.inputs)
-    waiting = [(entry, 0) for entry in reversed(entries(shaped, fold=fold))]
-    while waiting:
-        entry, level = waiting.pop()
-        hidden = levels is not None and level + 1 >= levels
-        times = f"{entry.rounds} x " if entry.rounds > 1 else ""
-        what = f"{times}{entry.what}".rstrip()
-        if times and not entry.what:
-            what = f"{entry.rounds} x"
-        output = ", ".join(str(tensor) for tensor in entry.output)
-        rows.append(("  " * level + entry.name, what, output, _count(entry.cost.params), _count(entry.cost.macs)))
-        if not hidden and not entry.varying:
-            waiting.extend((child, level + 1) for child in reversed(entry.children))
-    cost = total(costs(shaped))
-    rows.append(("total", "", "", f"{cost.params:,}", _count(cost.macs)))
+    rows = [COLUMNS, *(("  " * level + row[0], *row[1:]) for level, row in _rows(shaped, levels, fold))]
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
     lines = []
     for row in rows:
@@ -207,18 +201,88 @@ def table(shaped: ShapedGraph, *, levels: int | None = None, fold: bool = True) 
     return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
 
 
-def _count(number: Size) -> str:
+def markdown(shaped: ShapedGraph, *, levels: int | None = None, fold: bool = True) -> str:
+    """Return the table in Markdown, as code hosts and notebooks show it; `levels` says how deep the tree is shown.
+
+    >>> import archc
+    >>> print(markdown(archc.compile("d2l/lenet").checked.shaped).splitlines()[3])
+    | 0 | conv(6, 5, padding=2) | 6x28x28 | 156 | 117,600 |
+    """
+    lines = [_cells(*COLUMNS), "|---|---|---|--:|--:|"]
+    for level, row in _rows(shaped, levels, fold):
+        name, *others = (cell.replace("|", "\\|") for cell in row)
+        lines.append(_cells("&emsp;" * level + name, *others))
+    return "\n".join(lines)
+
+
+def _cells(*row: str) -> str:
+    return f"| {' | '.join(row)} |"
+
+
+def _rows(shaped: ShapedGraph, levels: int | None, fold: bool) -> Iterator[tuple[int, Row]]:
+    """The rows of the table below its head, each with its level in the tree; the last one is the total."""
+    for given in shaped.graph.inputs:
+        yield 0, (given.name, "input", str(given.type), "", "")
+    waiting = [(entry, 0) for entry in reversed(entries(shaped, fold=fold))]
+    while waiting:
+        entry, level = waiting.pop()
+        hidden = levels is not None and level + 1 >= levels
+        times = f"{entry.rounds} x " if entry.rounds > 1 else ""
+        what = f"{times}{entry.what}".rstrip()
+        output = ", ".join(str(tensor) for tensor in entry.output)
+        unknown = entry.cost.unknown
+        yield level, (entry.name, what, output, _count(entry.cost.params, unknown), _count(entry.cost.macs, unknown))
+        if not hidden and not entry.varying:
+            waiting.extend((child, level + 1) for child in reversed(entry.children))
+    cost = total(costs(shaped))
+    params = _count(cost.params, cost.unknown) or "0"
+    yield 0, ("total", "", "", params, _count(cost.macs, cost.unknown))
+
+
+def as_csv(shaped: ShapedGraph) -> str:
+    """Return the layers as comma-separated values, one operator a line, nothing folded; sizes as `64x56x56`.
+
+    >>> import archc
+    >>> print(as_csv(archc.compile("d2l/lenet").checked.shaped).splitlines()[0])
+    path,op,inputs,output,params,macs,file,line
+    """
+    import csv
+    from io import StringIO
+
+    text = StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("path", "op", "inputs", "output", "params", "macs", "file", "line"))
+    for node, part in zip(shaped.graph.nodes, costs(shaped), strict=True):
+        inputs, outputs = (" ".join(str(shaped.types[value]) for value in one) for one in (node.inputs, node.outputs))
+        place = (node.span.source.name, node.span.line)
+        counts = ("", "") if part.unknown else (part.params, part.macs)
+        writer.writerow((node.path, written(node), inputs, outputs, *counts, *place))
+    return text.getvalue()
+
+
+def _count(number: Size, unknown: bool) -> str:
+    """A count as the table shows it; with `unknown` it is only a part of the whole."""
     if isinstance(number, Symbolic):
         return "by input"
-    return f"{number:,}" if number else ""
+    counted = f"{number:,}" if number else ""
+    return " + ".join(filter(None, (counted, "?"))) if unknown else counted
 
 
 def as_json(shaped: ShapedGraph) -> dict[str, object]:
-    """Return the summary as data; sizes are without the batch, and strings where they depend on the input."""
+    """Return the summary as data; sizes are without the batch, and strings where they depend on the input.
+
+    `params` and `macs` of a class of one's own are `None`: nobody here knows them. The sums are those of all others.
+    `receptive_field` and `stride` are those of the layer's first output in the first input, along each axis after the
+    first: how many places one place depends on, away from the edges, and how far those of neighbours stand apart.
+    """
+    from archc.compiler.receptive import described, receptive
+
     parts = costs(shaped)
     cost = total(parts)
+    seen = receptive(shaped)
     layers = []
     for node, part in zip(shaped.graph.nodes, parts, strict=True):
+        field, stride = described(seen[node.outputs[0]])
         outputs = [_sizes(shaped.types[value]) for value in node.outputs]
         layers.append(
             {
@@ -227,8 +291,10 @@ def as_json(shaped: ShapedGraph) -> dict[str, object]:
                 "args": {k: str(v) if isinstance(v, Initialisation) else v for k, v in node.arguments.items()},
                 "inputs": [_sizes(shaped.types[value]) for value in node.inputs],
                 "output": outputs[0] if len(outputs) == 1 else outputs,
-                "params": part.params,
-                "macs": _size(part.macs),
+                "params": None if part.unknown else part.params,
+                "macs": None if part.unknown else _size(part.macs),
+                "receptive_field": field,
+                "stride": stride,
                 "file": node.span.source.name,
                 "line": node.span.line,
             }

@@ -4,7 +4,7 @@ Integers, floats, text, booleans and `none` are Python's own; lists are `list` (
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from archc.compiler.algebra.sizes import Symbolic
 from archc.compiler.ir import Initialisation
@@ -12,6 +12,7 @@ from archc.dsl import ast
 from archc.dsl.source import Span
 
 if TYPE_CHECKING:
+    from archc.compiler.ir import Rule
     from archc.compiler.elaboration.scope import Scope
     from archc.compiler.ops.entry import Op
     from archc.compiler.ops.initial import Initializer
@@ -47,25 +48,35 @@ class InitializerValue(NamedTuple):
     bound: Mapping[str, Given]
 
 
+class ExternValue(NamedTuple):
+    """A class of one's own that an `extern` declares, with the arguments that are bound to it so far."""
+
+    extern: ast.Extern
+    unit: "Unit"
+    bound: Mapping[str, Given]
+
+
+# What a stage applies.
+Applicable: TypeAlias = BlockValue | OpValue | ExternValue
+
+
 class ModuleValue(NamedTuple):
-    """A module declared by `module name = ...`: what it applies, all arguments bound, and where it stands.
+    """A module declared by `module name = ...`: what it applies, all arguments bound, its path, where it stands."""
 
-    `scope` is the path of the scope that declares it, `path` its own.
-    """
-
-    value: BlockValue | OpValue
+    value: Applicable
     given: Mapping[str, Given]
-    scope: str
     path: str
     place: int
     span: Span
+    rules: "tuple[list[Rule], ...]" = ()  # of the braces around
 
 
 class FunctionValue(NamedTuple):
-    """A function of the text: `let f(a, b = 1) = ...`."""
+    """A function of the text: `let f(a, b = 1) = ...`; `scope` holds what one in a block or arch sees there."""
 
     function: ast.Function
-    scope: "Scope"
+    unit: "Unit"
+    scope: "Scope | None"
 
 
 class Builtin(NamedTuple):
@@ -119,6 +130,8 @@ def kind_of(value: object) -> str:
             return "a block"
         case OpValue():
             return "an op"
+        case ExternValue():
+            return "an extern"
         case InitializerValue() | Initialisation():
             return "an initializer"
         case FunctionValue() | Builtin():
@@ -155,6 +168,8 @@ def _show(value: object, room: int, depth: int) -> str:
             return value.block.name.text + _bound(value.bound, room, depth)
         case OpValue():
             return value.op.name + _bound(value.bound, room, depth)
+        case ExternValue():
+            return value.extern.name.text + _bound(value.bound, room, depth)
         case InitializerValue():
             return value.initializer.name + _bound(value.bound, room, depth)
         case Initialisation():

@@ -6,7 +6,9 @@ the second lock. It needs no torch.
 
 import ast
 import keyword
+from collections.abc import Iterable
 from types import EllipsisType
+from typing import NamedTuple
 
 IMPORTS = frozenset(
     {
@@ -78,8 +80,10 @@ class Unsafe(AssertionError):
     """The generated source holds what archc does not write: a mistake in archc, whatever the text said."""
 
 
-def verify(text: str) -> ast.Module:
+def verify(text: str, imports: Iterable[str] = (), callees: Iterable[str] = ()) -> ast.Module:
     """Return the syntax tree of generated source.
+
+    `imports` are the lines that import classes of one's own, `callees` what may be called of these.
 
     Raises:
         Unsafe: it holds anything that is not on the list.
@@ -102,18 +106,32 @@ def verify(text: str) -> ast.Module:
     taken = stored | {node.arg for node in nodes if isinstance(node, ast.arg)}
     for name in sorted((classes | taken) & _FIXED) + sorted(classes & taken):
         raise Unsafe(f"`{name}` is given another meaning")
-    known = _FIXED | classes | taken
+    own = _Own(frozenset(ast.unparse(ast.parse(line)) for line in imports), frozenset(callees))
+    for name in sorted((classes | taken | _FIXED) & own.roots):
+        raise Unsafe(f"`{name}` is imported, and has another meaning")
+    known = _FIXED | classes | taken | own.roots
     for node in nodes:
-        _check(node, known)
+        _check(node, known, own)
     return tree
 
 
-def _check(node: ast.AST, known: frozenset[str]) -> None:
+class _Own(NamedTuple):
+    """The classes of one's own that a source may import, and call."""
+
+    imports: frozenset[str]
+    callees: frozenset[str]
+
+    @property
+    def roots(self) -> frozenset[str]:
+        return frozenset(callee.partition(".")[0] for callee in self.callees)
+
+
+def _check(node: ast.AST, known: frozenset[str], own: _Own) -> None:
     if not isinstance(node, _NODES):
         raise _refused(node, f"is a {type(node).__name__}")
     match node:
         case ast.Import() | ast.ImportFrom():
-            if ast.unparse(node) not in IMPORTS:
+            if ast.unparse(node) not in IMPORTS | own.imports:
                 raise _refused(node, "is not one of the imports")
         case ast.ClassDef():
             if node.decorator_list or node.keywords or not {ast.unparse(base) for base in node.bases} <= _BASES:
@@ -125,6 +143,9 @@ def _check(node: ast.AST, known: frozenset[str]) -> None:
                 raise _refused(node, "is not `__init__` or `forward`")
         case ast.Call():
             _check_call(node)
+        case ast.Attribute() if ast.unparse(node).partition(".")[0] in own.roots:
+            if not any(f"{callee}.".startswith(f"{ast.unparse(node)}.") for callee in own.callees):
+                raise _refused(node, "is not the class that is declared")
         case ast.Attribute():
             _check_attribute(node)
         case ast.Name():

@@ -11,7 +11,6 @@ CODES: dict[str, str] = {
     "E0007": "a number, name or string is too long",
     "E0008": "a string or label that cannot be read",
     "E0009": "written as in another language",
-    "E0010": "part of the language that this version does not know",
     # 01: names
     "E0101": "unknown name",
     "E0102": "name bound twice",
@@ -23,6 +22,7 @@ CODES: dict[str, str] = {
     "E0108": "no such name in the imported file",
     "E0109": "which architecture is not clear",
     "E0110": "keyword as a name",
+    "E0111": "a class that an extern cannot name",
     # 02: arguments and values
     "E0201": "missing argument",
     "E0202": "unknown argument",
@@ -37,7 +37,6 @@ CODES: dict[str, str] = {
     "E0303": "wrong number of sizes",
     "E0304": "sizes do not divide",
     "E0305": "a size that must be a number is not known",
-    "E0306": "the input sizes cannot be met",
     "E0307": "wrong kind of numbers",
     "E0308": "one module, inputs of several sizes",
     # 04: flow
@@ -51,10 +50,21 @@ CODES: dict[str, str] = {
     "E0502": "bad label",
     # 06: claims
     "E0601": "a claim does not hold",
+    "E0602": "a claim about what is not counted",
     # 07: limits
     "E0701": "blocks within blocks without end",
     "E0702": "the network is too large",
     # warnings
     "W0101": "op name hidden",
     "W0102": "never used",
+    "W0103": "an argument taken for another",
+    "W0104": "a linear layer on a map",
+    "W0105": "an input in another layout",
+    "W0201": "a bias right before a batch norm",
+    "W0202": "a softmax before cross-entropy",
+    "W0203": "places that a stride steps over",
+    "W0204": "places that rounding down leaves unread",
+    "W0205": "a receptive field that does not cover the input",
+    "W0206": "places that dilated convolutions never see",
+    "W0207": "an `allow` that allows nothing",
 }

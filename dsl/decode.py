@@ -34,6 +34,8 @@ def decode(name: str, data: bytes) -> Source:
     for mark, encoding in OTHERS:
         if data.startswith(mark):
             raise _unreadable(name, "", f"byte 0: the file is {encoding}, not UTF-8", HELP)
+    if data.startswith(UTF8_BOM * 2):
+        raise _unreadable(name, "", f"byte {len(UTF8_BOM)}: a second byte order mark", "delete it; one may be")
     zero = data.find(b"\x00")
     if zero >= 0:
         before = data[:zero].removeprefix(UTF8_BOM).decode("utf-8", "replace")

@@ -8,9 +8,14 @@ from archc.dsl.source import Source, Span
 from archc.dsl.tables import Tables
 
 LONGEST_NAME = 200
+LONGEST_LABEL = 1_000
 LONGEST_NUMBER = 40
 LONGEST_STRING = 10_000
 MOST_MISTAKES = 50
+# A text may hold so many words, signs and comments, and so many more for each stage: the time that reading takes is
+# bounded by the size of the network, whatever else the text holds.
+MOST_TOKENS = 50_000
+TOKENS_PER_STAGE = 25
 
 # A statement never ends after these.
 CONTINUING = frozenset(
@@ -22,6 +27,8 @@ BEFORE_STAGE = frozenset(("", "NEWLINE", "{", "->"))  # only after these a word 
 OPERAND_END = frozenset(("NAME", "NUMBER", "STRING", ")", "]", "}", "true", "false", "none", "output"))
 PYTHON_VALUES = {"True": "true", "False": "false", "None": "none"}
 CLOSER = {"(": ")", "[": "]", "{": "}"}
+# Form feeds, NULs and the like count as spaces: the parser reports them beforehand, wherever they are.
+BLANKS = r"[ \t\r\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*+"
 
 
 class Token(NamedTuple):
@@ -47,11 +54,11 @@ class Patterns:
         signs = "|".join(re.escape(sign) for sign in sorted(tables.signs, key=len, reverse=True))
         self.words = frozenset(tables.words)
         self.signs = frozenset(tables.signs)
-        # Form feeds, NULs and the like count as spaces: the parser reports them beforehand, wherever they are.
+        newlines = given["NEWLINE"] + r"(?:[ \t\r]*+\n)*+"
         self.token = re.compile(
-            r"[ \t\r\x00\x0b\x0c\x1c-\x1f]*(?:"
-            rf"(?P<NAME>{given['NAME']})|(?P<NEWLINE>{given['NEWLINE']})|(?P<NUMBER>{given['NUMBER']})"
-            rf"|(?P<SIGN>{signs})|(?P<STRING>{given['STRING']})|(?P<COMMENT>{given['COMMENT']})|(?P<SEMICOLON>;)"
+            rf"{BLANKS}(?:"
+            rf"(?P<NAME>{given['NAME']})|(?P<NEWLINE>{newlines})|(?P<NUMBER>{given['NUMBER']})"
+            rf"|(?P<SIGN>{signs})|(?P<STRING>{given['STRING']})|(?P<COMMENT>{given['COMMENT']})|(?P<SEMICOLON>;++)"
             r"|(?P<END>\Z))"
         )
         self.label = re.compile(given["LABEL"])
@@ -78,6 +85,7 @@ class Lexer:
         "position",
         "previous",
         "quiet",
+        "room",
         "source",
         "text",
     )
@@ -92,6 +100,7 @@ class Lexer:
         self.comments: list[Span] = []
         self.diagnostics: list[Diagnostic] = []
         self.quiet = False  # true while the parser skips what it could not read
+        self.room = MOST_TOKENS  # how many more tokens are read
         self.previous = Token("", "", start, start)
         self.pending: Token | None = None  # a token that waits behind the NEWLINE before it
 
@@ -107,6 +116,9 @@ class Lexer:
         broken = -1  # where a line ended since the last token
         ended = False  # whether a `;` stood there
         while True:
+            self.room -= 1
+            if self.room < 0:
+                self._too_many(self.position)
             found = match(text, self.position, end)
             kind = found.lastgroup if found else None
             if found is None or kind is None:
@@ -179,7 +191,7 @@ class Lexer:
     def _names_argument(self, end: int) -> bool:
         """Whether a word that ends here names an argument, as in `prelu(init=0.1)`: then it is no keyword."""
         begins = self.previous.kind in ("(", ",") and bool(self.brackets) and self.brackets[-1].kind == "("
-        return begins and re.match(r"[ \t]*=(?!=)", self.text[end : end + 80]) is not None
+        return begins and re.match(r"\s*=(?!=)", self.text[end : end + 80]) is not None
 
     def _classified(self, token: Token, *, at_stage: bool) -> Token:
         """Tell words from names, and labels from both; hold the limits."""
@@ -191,13 +203,11 @@ class Lexer:
                 self.position = start
                 return self._stray() or token
             if at_stage and (label := self.patterns.label.match(self.text, start, self.end)):
-                self.position = label.end()
-                return Token("LABEL", label[0], start, label.end())
+                return self._label(Token("LABEL", label[0], start, label.end()))
             if self.previous.kind == "module":
                 template = self.patterns.template.match(self.text, start, self.end)
                 if template and template.end() > end:
-                    self.position = template.end()
-                    return Token("TEMPLATE", template[0], start, template.end())
+                    return self._label(Token("TEMPLATE", template[0], start, template.end()))
             if text in self.patterns.words and self.previous.kind != "." and not self._names_argument(end):
                 return Token(text, text, start, end)
             if text in PYTHON_VALUES and self.previous.kind != ".":
@@ -207,6 +217,8 @@ class Lexer:
                 return Token(value, value, start, end)
             if end - start > LONGEST_NAME:
                 return self._too_long(token, f"this name has {end - start:,} characters, at most {LONGEST_NAME} may be")
+            if at_stage or self.previous.kind == "LABEL":
+                self.room += TOKENS_PER_STAGE
         elif kind == "NUMBER":
             following = self.text[end : end + 1]
             if following.isalnum() or following == "_":
@@ -221,8 +233,7 @@ class Lexer:
                 while self.text[colon : colon + 1] in (" ", "\t"):
                     colon += 1
                 if self.text.startswith(":", colon, self.end):
-                    self.position = colon + 1
-                    return Token("LABEL", self.text[start : colon + 1], start, colon + 1)
+                    return self._label(Token("LABEL", self.text[start : colon + 1], start, colon + 1))
             if end - start > LONGEST_STRING:
                 short = Token(kind, '""', start, end)
                 limit = f"at most {LONGEST_STRING:,} may be"
@@ -232,6 +243,22 @@ class Lexer:
         elif kind == "SEMICOLON":
             return Token(";", text, start, end)
         return token
+
+    def _label(self, token: Token) -> Token:
+        self.position = token.end
+        length = token.end - token.start
+        if length > LONGEST_LABEL:
+            message = f"this label has {length:,} characters, at most {LONGEST_LABEL:,} may be"
+            return self._too_long(token._replace(text="long:" if token.kind == "LABEL" else "long"), message)
+        return token
+
+    def _too_many(self, position: int) -> NoReturn:
+        message = "this text is too long: it is read up to here"
+        label = f"{MOST_TOKENS:,} words and signs, and {TOKENS_PER_STAGE} for each stage, stand before this"
+        help = "write what repeats once, with `repeat`, `for` or a block"
+        place = Label(Span(self.source, position, position), label)
+        self.diagnostics.append(Diagnostic("E0007", message, place, help=help))
+        raise Stop
 
     def _too_long(self, token: Token, message: str) -> Token:
         self.report("E0007", message, label="too long", start=token.start, end=token.end)

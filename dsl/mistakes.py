@@ -19,23 +19,6 @@ NEVER_INSIDE = frozenset(
     )
 )
 OPERAND_START = frozenset(("NAME", "NUMBER", "STRING", "(", "[", "true", "false", "none", "when", "training", "output"))
-# First words of statements of other languages, and what to write instead.
-FOREIGN = {
-    "def": "a block is `block name(parameters) { ... }`; a function of numbers is `let name(parameters) = expression`",
-    "fn": "a block is `block name(parameters) { ... }`; a function of numbers is `let name(parameters) = expression`",
-    "function": "a block is `block name(parameters) { ... }`; a function of numbers is `let name(x) = expression`",
-    "class": "a network is `arch Name(parameters) { ... }`, a part of it `block name(parameters) { ... }`",
-    "model": "a network is `arch Name(parameters) { ... }`",
-    "return": "a block leaves the value of its last statement; `output a, b` names others",
-    "elif": "write `else if`, on the line of the `}` before it or on a line of its own",
-    "while": "loops are `for x in list { ... }` and `repeat n { ... }`",
-    "const": "write `let name = value`",
-    "var": "write `let name = value`",
-    "assert": 'write `require condition, "message"`',
-    "del": "nothing needs to be deleted",
-    "global": "names of the file are visible everywhere",
-    "with": "a stage with several inputs is `op { branch; branch }`",
-}
 BEFORE_STAGE = frozenset(("{", "NEWLINE", "->"))
 OPEN_LABEL = re.compile(
     r"(?P<word>[A-Za-z_]\w*)(?P<open>\{)(?P<inside>[^{}:\n]*)(?:(?P<close>\})[ \t]*(?=[A-Za-z_{])|:)"
@@ -144,58 +127,20 @@ def _labelled(parser: "Parser", found: re.Match[str]) -> Token:
     return parser.lexer.next()
 
 
-def foreign_comment(parser: "Parser", token: Token) -> Token | None:
-    """`// comment` and `/* comment */`."""
-    text = parser.source.text
-    several_lines = text.startswith("/*", token.start)
-    brackets = parser.lexer.brackets
-    if (token.kind != "//" and not several_lines) or (brackets and brackets[-1].kind != "{"):
-        return None
-    end = text.find("*/" if several_lines else "\n", token.start, parser.lexer.end)
-    end = parser.lexer.end if end < 0 else end + 2 * several_lines
-    start = "/*" if several_lines else "//"
-    comment = token._replace(end=end)
-    report(parser, "E0009", f"`{start}` begins no comment", comment, label="not a comment", help="write `#`")
-    parser.lexer.restart(end, parser.last.kind)
-    return parser.lexer.next()
-
-
-def foreign_word(parser: "Parser", token: Token) -> Token | None:
-    """`def`, `class`, `elif`, and other first words of statements in other languages."""
-    if token.text == "elif" and parser.accepts("else", "if"):
-        _report_foreign(parser, token)
-        parser.feed(virtual(parser, "else"))
-        return token._replace(kind="if")
-    word = token if parser.accepts("block") else parser.last
-    if word.kind != "NAME" or word.text not in FOREIGN or not _begins_statement(parser, word):
-        return None
-    from archc.dsl.recovery import skip
-
-    _report_foreign(parser, word)
-    return skip(parser, token)
-
-
-def colon_for_brace(parser: "Parser", token: Token) -> Token | None:
-    """`if c:` and `else:` with an indented body, as in Python."""
-    from archc.dsl.recovery import skip
-
-    else_label = token.kind == "NEWLINE" and parser.last.kind == "LABEL" and parser.last.text.startswith("else")
-    if not else_label and not (token.kind == ":" and parser.accepts("{") and not parser.accepts("NEWLINE")):
-        return None
-    colon = Token(":", ":", parser.last.end - 1, parser.last.end) if else_label else token
-    help = "write `{` here and `}` after the last statement that belongs to it"
-    report(parser, "E0009", "a body stands in braces, not after `:`", colon, label="expected `{`", help=help)
-    return skip(parser, token)
-
-
 def colon_for_equals(parser: "Parser", token: Token) -> Token | None:
     """`conv(3, stride: 2)`."""
     if token.kind != ":" or parser.last.kind != "NAME" or not parser.accepts("="):
         return None
     name = parser.last.text
-    message = f"the argument `{name}` gets its value with `=`"
-    report(parser, "E0005", message, token, label="expected `=`", help=f"write `{name}=...`")
-    return token._replace(kind="=", text="=")
+    argument = bool(parser.lexer.brackets) and parser.lexer.brackets[-1].kind == "("
+    what, help = (
+        (f"the argument `{name}`", f"write `{name}=...`") if argument else (f"`{name}`", f"write `{name} = ...`")
+    )
+    end = token.end + parser.source.text.startswith("=", token.end)  # `:=`
+    sign = token._replace(end=end)
+    report(parser, "E0005", f"{what} gets its value with `=`", sign, label="expected `=`", help=help)
+    parser.lexer.restart(end, "=")
+    return token._replace(kind="=", text="=", end=end)
 
 
 def equals(parser: "Parser", token: Token) -> Token | None:
@@ -217,8 +162,10 @@ def equals(parser: "Parser", token: Token) -> Token | None:
     if parser.accepts("=="):
         message = "`=` gives a value; `==` compares"
         report(parser, "E0005", message, token, label="expected `==`", help="write `==`")
+        if parser.lexer.peek().kind in ("=", "=="):
+            token = parser.lexer.next()
         return token._replace(kind="==", text="==")
-    if parser.last.kind == "NAME" and _begins_statement(parser, parser.last):
+    if parser.last.kind == "NAME" and begins_statement(parser, parser.last):
         name = parser.last.text
         help = f"a number or list: `let {name} = ...`; the tensor that a pipeline leaves: `... as {name}`"
         report(parser, "E0005", f"`{name} =` binds nothing without `let`", token, label="expected `let`", help=help)
@@ -238,6 +185,18 @@ def missing_comma(parser: "Parser", token: Token) -> Token | None:
     report(parser, "E0005", message, token, label="a comma is missing before this", help=help)
     parser.feed(virtual(parser, ","))
     return token
+
+
+def doubled(parser: "Parser", token: Token) -> Token | None:
+    """`expect params params == 3`, `init conv conv: zeros`."""
+    last = parser.last
+    same = token.kind in ("NAME", "NUMBER") and token.text == last.text
+    if not same or parser.accepts("->") or parser.accepts("=") or parser.source.text[last.end : token.start].strip(" "):
+        return None
+    report(
+        parser, "E0005", f"{wording.found(token)} stands here twice", token, label="again", help="delete one of them"
+    )
+    return parser.lexer.next()
 
 
 def missing_word(parser: "Parser", token: Token) -> Token | None:
@@ -339,30 +298,8 @@ def ends_early(parser: "Parser", token: Token) -> Token | None:
     return skip(parser, end)
 
 
-MISTAKES = (
-    ends_early,
-    brace_on_next_line,
-    missing_brace,
-    broken_label,
-    foreign_comment,
-    foreign_word,
-    colon_for_brace,
-    colon_for_equals,
-    equals,
-    missing_comma,
-    missing_word,
-    bare_tuple,
-    keyword_as_name,
-    same_line,
-)
-
-
-def _report_foreign(parser: "Parser", word: Token) -> None:
-    message = f"there is no `{word.text}` in this language"
-    report(parser, "E0009", message, word, label="not a word of the language", help=FOREIGN[word.text])
-
-
-def _begins_statement(parser: "Parser", token: Token) -> bool:
+def begins_statement(parser: "Parser", token: Token) -> bool:
+    """Say whether a token stands first in its line, or after a `;` or a brace."""
     text = parser.source.text
     before = text[max(text.rfind("\n", 0, token.start), text.rfind(";", 0, token.start)) + 1 : token.start]
     return not before.strip() or before.rstrip().endswith(("{", "}"))

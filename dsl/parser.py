@@ -4,6 +4,7 @@ No step recurses, so no text can exhaust the stack of Python. What cannot be rea
 it and says where to go on.
 """
 
+import gc
 import re
 from typing import Any, NamedTuple
 
@@ -13,11 +14,15 @@ from archc.dsl.diagnostics import Diagnostic, Label
 from archc.dsl.lexer import CLOSER, MOST_MISTAKES, Lexer, Patterns, Stop, Token
 from archc.dsl.source import Source, Span
 
+LARGEST_TEXT = 4 * 2**20  # characters
 DEEPEST_BRACKETS = 64
 DEEPEST_EXPRESSION = 200
 
 # Invisible characters that end lines or reorder text on some screens and not on others: nobody sees what is there.
-FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x85\u2028\u2029\u202a-\u202e\u2066-\u2069]|\r(?!\n)")
+# A run of one of them is one mistake.
+FORBIDDEN = re.compile(
+    "([\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x85\u2028\u2029\u202a-\u202e\u2066-\u2069])\\1*+|(?:\r(?!\n))++"
+)
 
 
 class Parsed(NamedTuple):
@@ -50,11 +55,25 @@ def parse(source: Source) -> Parsed:
     >>> diagnostics
     ()
     """
+    if len(source.text) > LARGEST_TEXT:
+        message = f"this text has {len(source.text):,} characters, at most {LARGEST_TEXT:,} may be"
+        place = Label(Span(source, LARGEST_TEXT, LARGEST_TEXT), "the limit")
+        found = Diagnostic(
+            "E0007", message, place, help="write what repeats once, or move parts into files of their own"
+        )
+        return Parsed(ast.File("", (), (), source), (found,))
     first = 1 if source.text.startswith("\ufeff") else 0
     parser = Parser(source, first, len(source.text))
     parser.report_invisible()
-    found = parser.run("file")
-    doc, items = found if found is not None else ("", ())
+    # Nothing that the parser makes holds itself: to look for that again and again costs as much as parsing.
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        result = parser.run("file")
+    finally:
+        if collects:
+            gc.enable()
+    doc, items = result if result is not None else ("", ())
     file = ast.File(doc, items, tuple(parser.lexer.comments), source)
     # A line that is read twice, since a bracket before it was open, may be reported twice, and a character that is no
     # part of the language is unexpected as well: the first report counts.
@@ -118,8 +137,8 @@ class Parser:
         stack, actions, lexer = self.stack, self.actions, self.lexer
         stack.append(Entry(self.tables.starts[start], "", None, lexer.position, lexer.position, 0))
         final = self.tables.ends[start]
-        token = lexer.next()
         try:
+            token = lexer.next()
             while True:
                 state = stack[-1].state
                 action = actions[state].get(token.kind)

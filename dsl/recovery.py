@@ -8,9 +8,9 @@ to the end of the statement; the statements around it are not touched. So one mi
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
-from archc.dsl import wording
+from archc.dsl import habits, mistakes, wording
 from archc.dsl.lexer import CLOSER, MOST_MISTAKES, Stop, Token
-from archc.dsl.mistakes import MISTAKES, NEVER_INSIDE, report
+from archc.dsl.mistakes import NEVER_INSIDE, report
 from archc.dsl.unclosed import BRACKET_MISTAKES
 
 if TYPE_CHECKING:
@@ -18,6 +18,30 @@ if TYPE_CHECKING:
 
 # Returns the token to go on with; None where it is not this kind of mistake.
 Mistake: TypeAlias = Callable[["Parser", Token], Token | None]
+
+# In the order in which they are tried.
+MISTAKES: tuple[Mistake, ...] = (
+    mistakes.ends_early,
+    mistakes.brace_on_next_line,
+    mistakes.missing_brace,
+    mistakes.broken_label,
+    habits.foreign_comment,
+    habits.foreign_arrow,
+    habits.foreign_operator,
+    habits.foreign_word,
+    habits.typed_name,
+    habits.of_for_in,
+    habits.dictionary,
+    habits.colon_for_brace,
+    mistakes.colon_for_equals,
+    mistakes.equals,
+    mistakes.missing_comma,
+    mistakes.doubled,
+    mistakes.missing_word,
+    mistakes.bare_tuple,
+    mistakes.keyword_as_name,
+    mistakes.same_line,
+)
 
 # Lists of statements: a NEWLINE may follow them.
 LISTS = frozenset(("_statements", "_items", "docstring"))
@@ -33,8 +57,8 @@ def recover(parser: "Parser", token: Token) -> Token:
         return skip(parser, token)
     parser.take_back()
     parser.settle()
-    for mistake in BRACKET_MISTAKES:
-        following = mistake(parser, token)
+    for bracket_mistake in BRACKET_MISTAKES:
+        following = bracket_mistake(parser, token)
         if following is not None:
             return following
     if _in_broken(parser):

@@ -5,17 +5,19 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 from archc.dsl.diagnostics import Diagnostic, Label
-from archc.dsl.lexer import OPERAND_END, Token
+from archc.dsl.lexer import BLANKS, OPERAND_END, Token
 from archc.dsl.source import Span
+from archc.dsl.wording import short
 
 if TYPE_CHECKING:
     from archc.dsl.lexer import Lexer
 
-SPACES = re.compile(r"[\s\x00-\x20]*")
+SPACES = re.compile(BLANKS)
 LINE = re.compile(r"[^\n]*")
 WORD = re.compile(r"\w+")
 NUMBER_LIKE = re.compile(r"[\w.]+(?:(?<=[eE])[+-]\d+)?")
-QUOTED = re.compile(r"'[^'\n]*'|[“”„«][^“”«»\"\n]*[“”»]|`[^`\n]*`")
+QUOTED = re.compile(r"'''[^']*+'''|'[^'\n]*'|[“”„«][^“”«»\"\n]*[“”»]|`[^`\n]*`")
+SIZES = re.compile(r"[1-9]\d*(?:x[1-9]\d*)+")
 QUOTES = frozenset("'`“”„«»’\u2018")
 
 # Letters that look like ASCII ones; fullwidth and accented letters are found by normalisation.
@@ -35,6 +37,7 @@ SIGNS = {
     "≤": "<=", "≥": ">=", "≠": "!=", "→": "->", "⇒": "->", "&&": "and", "&": "and", "||": "or", "|": "or",
     "!": "not", "¬": "not",
 }  # fmt: skip
+DOUBLED = frozenset(("&&", "||"))
 INVISIBLE = {
     "\x00": "a NUL character",
     "\r": "a carriage return without a line feed",
@@ -49,7 +52,7 @@ INVISIBLE = {
 
 def invisible(span: Span) -> Diagnostic:
     """Return the diagnostic of a character that cannot be seen, wherever it stands."""
-    character = span.text
+    character = span.text[0]
     code = f"U+{ord(character):04X}"
     if character in INVISIBLE:
         what = f"{INVISIBLE[character]} ({code})"
@@ -66,16 +69,10 @@ def read(lexer: "Lexer") -> Token | None:
 
     None where it stands for nothing, as a strange space does. The lexer's position is set behind it.
     """
-    text, limit = lexer.text, lexer.end
-    spaces = SPACES.match(text, lexer.position, limit)
-    start = spaces.end() if spaces else lexer.position
-    if start > lexer.position and "\n" not in text[lexer.position : start]:
-        odd = next((place for place in range(lexer.position, start) if text[place] > "\x7f"), None)
-        if odd is not None:
-            _space(lexer, odd)
-            return None
-    elif start > lexer.position:
-        start = lexer.position
+    text = lexer.text
+    blanks = SPACES.match(text, lexer.position, lexer.end)
+    assert blanks is not None
+    start = blanks.end()
     character = text[start]
     if character == '"':
         return _unterminated(lexer, start)
@@ -92,8 +89,11 @@ def read(lexer: "Lexer") -> Token | None:
 
 
 def _space(lexer: "Lexer", start: int) -> None:
-    lexer.position = start + 1
     character = lexer.text[start]
+    end = start + 1
+    while end < lexer.end and lexer.text[end] == character:
+        end += 1
+    lexer.position = end
     name = unicodedata.name(character, "a character without a name").lower()
     if character > "\x9f" and character not in "\u2028\u2029":  # others are reported for the whole text
         lexer.report(
@@ -101,7 +101,7 @@ def _space(lexer: "Lexer", start: int) -> None:
             f"an invisible character: {name} (U+{ord(character):04X})",
             label="here",
             start=start,
-            end=start + 1,
+            end=end,
             help="replace it by a space",
         )
 
@@ -138,16 +138,18 @@ def _quoted(lexer: "Lexer", start: int) -> Token:
     if found is None:
         return _sign(lexer, start)
     lexer.position = found.end()
-    inside = found[0][1:-1]
+    quotes = 3 if found[0].startswith("'''") else 1
+    inside = found[0][quotes:-quotes]
+    mark = '"' * quotes
     lexer.report(
         "E0002",
         f"strings stand in double quotes, not `{found[0][0]}`",
         label="not a string",
         start=start,
         end=found.end(),
-        help=f'write `"{inside}"`',
+        help=f"write `{mark}{short(inside)}{mark}`",
     )
-    return Token("STRING", '"' + inside.replace("\\", "/").replace('"', " ") + '"', start, found.end())
+    return Token("STRING", mark + inside.replace("\\", "/").replace('"', " ") + mark, start, found.end())
 
 
 def _number(lexer: "Lexer", start: int) -> Token:
@@ -156,12 +158,16 @@ def _number(lexer: "Lexer", start: int) -> Token:
     lexer.position = found.end()
     ascii_only = unicodedata.normalize("NFKC", found[0])
     plain = ascii_only.isascii() and ascii_only.replace("_", "").isdigit() and not found[0].isascii()
-    help = f"write `{ascii_only}`" if plain else "numbers are written like `3`, `1_000`, `0.5` or `1e-5`"
-    if ascii_only[0].isdigit() and any(letter.isalpha() for letter in ascii_only):
+    if SIZES.fullmatch(ascii_only):
+        sizes = ", ".join(ascii_only.split("x"))
+        help = f"sizes stand in brackets: `[{short(sizes)}]`"
+    else:
+        help = f"write `{short(ascii_only)}`" if plain else "numbers are written like `3`, `1_000`, `0.5` or `1e-5`"
+    if not SIZES.fullmatch(ascii_only) and ascii_only[0].isdigit() and any(letter.isalpha() for letter in ascii_only):
         help += "; names begin with a letter"
     lexer.report(
         "E0002",
-        f"`{_short(found[0])}` is neither a number nor a name",
+        f"`{short(found[0])}` is neither a number nor a name",
         label="cannot be read",
         start=start,
         end=found.end(),
@@ -183,13 +189,13 @@ def _word(lexer: "Lexer", start: int) -> Token:
     letter = word[first]
     name = unicodedata.name(letter, "a letter without a name").lower()
     if meant.isascii() and meant.isidentifier():
-        help = f"write `{meant}` with plain letters"
+        help = f"write `{short(meant)}` with plain letters"
     else:
         meant = ""
         help = "names are made of the letters a to z and A to Z, digits and `_`"
     lexer.report(
         "E0002",
-        f"`{_short(word)}` holds `{letter}`, {_a(name)} (U+{ord(letter):04X})",
+        f"`{short(word)}` holds `{letter}`, {_a(name)} (U+{ord(letter):04X})",
         label="not a plain letter",
         start=start + first,
         end=start + first + 1,
@@ -204,7 +210,7 @@ def _word(lexer: "Lexer", start: int) -> Token:
 def _sign(lexer: "Lexer", start: int) -> Token:
     text = lexer.text
     character = text[start]
-    length = 2 if text[start : start + 2] in SIGNS else 1
+    length = 2 if text[start : min(start + 2, lexer.end)] in DOUBLED else 1
     meant = SIGNS.get(text[start : start + length]) or unicodedata.normalize("NFKC", character)
     if meant == "-" and text.startswith(">", start + 1):
         meant, length = "->", 2
@@ -232,14 +238,12 @@ def _sign(lexer: "Lexer", start: int) -> Token:
         help = "to compare, write `!=`"
     elif character == "?":
         help = "a choice is written `a if condition else b`"
+    elif character == "^":
+        help = "a power is written `**`"
     else:
         help = "delete it"
     lexer.report("E0002", message, label="stray", start=start, end=end, help=help)
     return Token(meant if known else "ERROR", meant, start, end)
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 40 else text[:40] + "..."
 
 
 def _a(name: str) -> str:

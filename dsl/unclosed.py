@@ -104,11 +104,14 @@ def indented(parser: "Parser", token: Token) -> Token | None:
     if parser.lexer.brackets or token.kind == "$END" or not (parser.accepts("block") and parser.accepts("arch")):
         return None
     line, column = parser.source.position(token.start)
-    if column == 1 or parser.source.line(line)[: column - 1].strip():
+    closes = token.kind in OPENER
+    # Of what ends with `) {` and began in a line that was not understood, nothing is read.
+    rest_of_broken = column == 1 and token.kind in (")", "]")
+    if not rest_of_broken and (column == 1 or closes or parser.source.line(line)[: column - 1].strip()):
         return None
     items: list[object] = next((entry.value for entry in parser.stack if entry.symbol == "_items"), [])
     broken = any(isinstance(item, Broken) for item in items[-2:])  # the last is the NEWLINE
-    if parser.last.kind == "}":
+    if parser.last.kind == "}" and not rest_of_broken:
         rest = _label(parser, token, "this is in no block or arch")
         message = "this `}` ends the block or arch, but the lines after it are indented as if they were in it"
         help = "delete this `}`, or write the `{` that it was meant for"
@@ -123,7 +126,7 @@ def indented(parser: "Parser", token: Token) -> Token | None:
     return parser.lexer.next()
 
 
-BRACKET_MISTAKES = (unmatched, left_open, left_open_in_statement, indented)
+BRACKET_MISTAKES = (indented, unmatched, left_open, left_open_in_statement)
 
 
 def _closes_nothing(parser: "Parser", token: Token) -> Token:

@@ -1,5 +1,6 @@
 """What stands in the text and what could stand there, in words a person uses."""
 
+import re
 from typing import TYPE_CHECKING
 
 from archc.dsl.lexer import Token
@@ -9,6 +10,26 @@ if TYPE_CHECKING:
 
 # Signs and words worth naming, in the order in which they are named. Operators are not: too many could follow.
 NAMED = (",", ")", "]", "}", "{", ":", "=", "->", "as", "import", "in", "else", "block")
+
+# How a statement or a definition is written, by its first word.
+FORMS = {
+    "input": "an input has a name and sizes in brackets: `input image: [3, 224, 224]`",
+    "output": "outputs are names of values: `output a, b`, or `output a when training`",
+    "expect": "a claim compares: `expect params == 1000`, `expect output == [10]`",
+    "require": 'a condition, and what to say where it fails: `require n > 0, "n is {n}"`',
+    "module": "a module is one op or block: `module name = conv(8, 3)`",
+    "init": "an initialisation is written `init conv: kaiming_normal`",
+    "extern": 'write `extern name(parameters): [C, H, W] -> [C, H, W] = "package.module:Class"`',
+    "from": 'imports are written `from "file.arch" import a, b`; they keep their names',
+    "as": "`as` ends a statement with a new name: `... as x`, or `... as (a, b)` for several values",
+    "let": "a name gets a value once: `let name = value`",
+    "for": "a loop is written `for x in list { ... }`",
+    "repeat": "rounds are counted: `repeat 3 { ... }`",
+    "block": "a block is written `block name(parameters) { ... }`",
+    "arch": "an arch is written `arch Name(parameters) { ... }`",
+}
+LABEL_LIKE = re.compile(r"([A-Za-z_]\w*(?:[.-]\w+)+)[ \t]*:")
+PREFIXES = frozenset(("nn", "F", "torch", "self"))
 
 OPERATORS = frozenset(("+", "-", "*", "/", "%", "**", "==", "!=", "<", "<=", ">", ">=", "and", "or"))
 
@@ -83,11 +104,19 @@ def help(parser: "Parser", token: Token) -> str:
             return 'write `from "file.arch" import name`'
         return "a file holds blocks, arches, `let`, `extern` and `from`; stages stand inside a block or arch"
     if last.kind == "LABEL":
+        if kind in ("NUMBER", "STRING", "let"):
+            return "a label names a stage; a value of your own is `let name = value`"
         return f"a label names the stage on its line: `{last.text} conv(8, 3)`; braces gather several" if ends else ""
     if kind == ":" and last.kind == "NAME" and parser.accepts("->"):
         return "a stage has one label, and it stands before the stage"
     if parser.accepts("LABEL"):
         return _help_stage(parser, token)
+    if kind == ":" and last.kind in (")", "]", "}") and parser.accepts("->"):
+        return 'a computed label is written `name{expression}:`, one that is no name `"0":`'
+    if kind == "." and last.text in PREFIXES and parser.accepts("->"):
+        return "operators are written alone, as in `conv(8, 3) -> relu`"
+    if kind in (".", "-") and last.kind == "NAME" and parser.accepts("->") and (label := _label(parser)):
+        return f'a label that is no name is a string, without dots: `"{label}":`'
     if kind == "." and parser.accepts("->"):
         return "stages follow each other with `->`; sizes such as `in.channels` stand in arguments and `let`"
     if kind in OPERATORS and parser.accepts("->"):
@@ -97,17 +126,56 @@ def help(parser: "Parser", token: Token) -> str:
     if parser.accepts("NUMBER"):
         if kind in ("for", "if"):
             return "a list is made by `[x for x in xs if c]`, a choice by `a if c else b`"
-        if kind == "{":
-            return "braces hold statements; a list is `[...]`, a tuple `(...)`"
+        if last.kind in FORMS:
+            return FORMS[last.kind]
+        if kind == ",":
+            return "delete it"
         return "write a number, a string, a list, or a name that has a value"
-    if parser.accepts("{"):
+    if parser.accepts("->"):
+        return _help_after_stage(parser, token)
+    if kind == ";" and parser.accepts(","):
+        return "write `,`"
+    if parser.accepts("{") and last.kind != "NAME" and not parser.accepts("NEWLINE"):
         return "the body stands in braces: `{ ... }`"
     if parser.accepts("else") and not parser.accepts("NEWLINE"):
         return "a choice has both sides: `a if c else b`"
     if kind == "for" and parser.accepts(")"):
         return "put the list in brackets: `[x for x in xs]`"
     if parser.accepts("STRING") and not parser.accepts("NAME"):
-        return 'write it as `"..."`'
+        form = _form(parser)
+        return FORMS["from"] if form == "from" else 'write it as `"..."`'
+    return FORMS.get(_form(parser), "begin a new line" if parser.accepts("NEWLINE") else "")
+
+
+def _form(parser: "Parser") -> str:
+    """The first word of what is being read, or the `as` at its end."""
+    for entry in reversed(parser.stack):
+        symbol: str = entry.symbol
+        if symbol in FORMS:
+            return symbol
+        if entry.symbol in ("NEWLINE", "{", "_statements", "_items"):
+            break
+    return ""
+
+
+def _label(parser: "Parser") -> str:
+    """What stands at the beginning of the line before a colon, where it is meant as a label."""
+    found = LABEL_LIKE.match(parser.source.text, parser.last.start)
+    return found[1].replace(".", "_") if found else ""
+
+
+def _help_after_stage(parser: "Parser", token: Token) -> str:
+    kind = token.kind
+    if kind == ",":
+        return (
+            "stages follow each other with `->`; branches in braces are separated by `;` or stand on lines of their own"
+        )
+    if kind in ("NUMBER", "STRING") and parser.last.kind == "NAME":
+        return f"arguments stand in parentheses: `{short(parser.last.text)}({short(token.text)})`"
+    if kind == "(":
+        return "the value flows in from the stage before; its name stands before: `x -> conv(8, 3)`"
+    if kind == "[":
+        return "arguments stand in parentheses, branches in braces, and a computed label is `name{expression}:`"
     return ""
 
 
@@ -120,8 +188,12 @@ def _help_stage(parser: "Parser", token: Token) -> str:
     if kind == "->" and parser.last.kind != "->":
         return "a pipeline begins with a stage; `in -> ...` begins with the input of the block"
     if kind == "STRING":
+        if parser.lexer.peek().kind == "NAME":
+            return f"a label ends with a colon: `{short(token.text)}:`"
         return "a docstring stands first in a file, block or arch; a comment begins with `#`"
     if kind == "NUMBER":
+        if parser.lexer.peek().kind == ":":
+            return f'a label that is no name is a string: `"{short(token.text)}":`'
         return "a number is no stage: it is given to an op, as in `mul(0.5)`"
     if kind in ("from", "block", "inline", "arch", "extern", "import"):
         return "blocks, arches and imports stand at the level of the file"

@@ -109,11 +109,13 @@ def load_weights(module: nn.Module, folder: Path | str, which: str = "best") -> 
     checkpoint = read_checkpoint(place)
     path = place / checkpoint.file
     with explained(path):
+        found = path.stat()
+    if not path.is_file() or found.st_size != checkpoint.size:  # read only when it can be right: it may be a pipe
+        raise EnvironmentProblem(f"{path} is damaged: {found.st_size:,} bytes of {checkpoint.size:,}")
+    with explained(path):
         content = path.read_bytes()
-    if len(content) != checkpoint.size or hashlib.sha256(content).hexdigest() != checkpoint.sha256:
-        raise EnvironmentProblem(
-            f"{path} is damaged: {len(content):,} bytes of {checkpoint.size:,}, and the checksum does not fit"
-        )
+    if hashlib.sha256(content).hexdigest() != checkpoint.sha256:
+        raise EnvironmentProblem(f"{path} is damaged: the checksum does not fit its {len(content):,} bytes")
     try:
         tensors = safetensors.torch.load(content)
     except safetensors.SafetensorError as error:

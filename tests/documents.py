@@ -14,7 +14,7 @@ HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 class Block(NamedTuple):
     """One fenced block. The line right before it may be one of four marks.
 
-    `<!-- not run: REASON -->`; `<!-- file: NAME -->` for a network that later blocks use; `<!-- wrong: NAME -->` for
+    `<!-- not run: REASON -->`; `<!-- file: NAME -->` for a file that later blocks use; `<!-- wrong: NAME -->` for
     one with mistakes; `<!-- exit: STATUS -->` for a transcript whose last command fails with that status.
     """
 

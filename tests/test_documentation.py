@@ -116,6 +116,9 @@ def test_block_runs(
         case "console" | "sh":
             run_transcript(block, cwd)
         case "python":
+            monkeypatch.syspath_prepend(cwd)
+            if block.file is not None:
+                (cwd / block.file).write_text(block.text, encoding="utf-8")
             run_python(block, namespaces[block.document])
         case "arch":
             check_text(block, cwd)

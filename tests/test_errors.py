@@ -1,5 +1,7 @@
 """Every kind of mistake, as a person sees it: tests/errors/NAME.arch and the whole message beside it, NAME.txt.
 
+A first line `# -p NAME=VALUE` gives the architecture a parameter. Warnings are those of a file without mistakes.
+
 ARCHC_UPDATE_GOLDEN=1 writes the messages anew; read the difference before committing it.
 """
 
@@ -9,27 +11,33 @@ from pathlib import Path
 import pytest
 
 from archc.dsl.codes import CODES
-from archc.dsl.diagnostics import ArchError
+from archc.dsl.diagnostics import ArchError, Diagnostic
 from archc.dsl.render import render_json, render_text
 from archc.files import open_file
 from archc.network import network
+from archc.parameters import read_parameters
 
 FOLDER = Path(__file__).parent / "errors"
 CASES = sorted(path.stem for path in FOLDER.glob("*.arch"))
 
 
-def mistakes(name: str) -> ArchError:
-    """The error of a case, with paths as seen from the folder of the cases."""
-    with pytest.raises(ArchError) as caught:
-        network(open_file(f"{name}.arch"), {})
-    return caught.value
+def mistakes(name: str) -> tuple[Diagnostic, ...]:
+    """What is found in a case, with paths as seen from the folder of the cases."""
+    first = Path(f"{name}.arch").read_bytes().split(b"\n")[0].decode(errors="replace")
+    given = [first.removeprefix("# -p ")] if first.startswith("# -p ") else []
+    try:
+        opened = open_file(f"{name}.arch")
+        found = network(opened, read_parameters(opened, given)).warnings
+    except ArchError as error:
+        return error.diagnostics
+    assert found, "nothing is wrong"
+    return found
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_the_whole_message(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(FOLDER)
-    error = mistakes(name)
-    text = render_text(error.diagnostics).replace(str(FOLDER.parents[1]), "PROJECT") + "\n"
+    text = render_text(mistakes(name)).replace(str(FOLDER.parents[1]), "PROJECT") + "\n"
     golden = Path(f"{name}.txt")
     if os.environ.get("ARCHC_UPDATE_GOLDEN"):
         golden.write_text(text)
@@ -39,15 +47,16 @@ def test_the_whole_message(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_the_same_as_data(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(FOLDER)
-    error = mistakes(name)
-    records = render_json(error.diagnostics)
-    assert len(records) == len(error.diagnostics)
-    for record, diagnostic in zip(records, error.diagnostics, strict=True):
+    found = mistakes(name)
+    records = render_json(found)
+    assert len(records) == len(found)
+    for record, diagnostic in zip(records, found, strict=True):
         assert record["code"] in CODES
-        lines = Path(record["file"]).read_text().splitlines() if record["file"].endswith(".arch") else [""]
-        marked = lines[record["line"] - 1][record["column"] - 1 :]
-        first_line = diagnostic.primary.span.text.split("\n")[0]
-        assert marked.startswith(first_line), "the place in the JSON is the place in the text"
+        if record["file"].endswith(".arch"):
+            lines = Path(record["file"]).read_text().splitlines()
+            marked = lines[record["line"] - 1][record["column"] - 1 :]
+            first_line = diagnostic.primary.span.text.split("\n")[0]
+            assert marked.startswith(first_line), "the place in the JSON is the place in the text"
         assert record["message"] == diagnostic.message
 
 

@@ -1,54 +1,11 @@
-"""Texts that were written to break archc: each ends in its class of exit status, soon, in little memory.
+"""Texts that were written to break archc: each ends in its class of exit status, soon, in little memory."""
 
-The cases run in a process of their own without torch, each in a fork of it with a limit on memory and time.
-"""
-
-import json
-import os
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-MEMORY = 512 * 2**20
-SECONDS = 20  # for a machine that is busy; the limits of the compiler are counts, not times
-
-# Reads cases as lines of JSON, writes one line of JSON for each: [exit status, seconds, stdout, stderr].
-WORKER = """
-import io, json, os, resource, signal, sys, time, traceback
-import archc.commands.build, archc.commands.check, archc.compiler.source, archc.compiler.summary, archc.dsl.render
-from archc.cli import main
-
-memory, seconds = map(int, sys.argv[1:])
-for line in sys.stdin:
-    arguments, folder = json.loads(line)
-    began = time.monotonic()
-    out, err = (os.path.join(folder, name) for name in (".out", ".err"))
-    child = os.fork()
-    if not child:
-        try:
-            os.chdir(folder)
-            sys.stdout, sys.stderr = open(out, "w"), open(err, "w", errors="backslashreplace")
-            resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-            signal.alarm(seconds)
-            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-            status = main.main(arguments, "archc", standalone_mode=False)
-            sys.stdout.flush(), sys.stderr.flush()
-        except BaseException:
-            traceback.print_exc()
-            sys.stderr.flush()
-            status = 99
-        os._exit(status)
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    texts = [open(name, errors="surrogateescape").read() for name in (out, err)]
-    print(json.dumps([status, time.monotonic() - began, *texts]), flush=True)
-"""
-
-
-def net(body: str, before: str = "", inputs: str = "input x: [3, 32, 32]") -> str:
-    return f"{before}\narch A {{\n{inputs}\n{body}\n}}\n"
+from tests.hostile import MEMORY, SECONDS, Worker, net
 
 
 def twice(innermost: str) -> str:
@@ -57,12 +14,24 @@ def twice(innermost: str) -> str:
     return net("b0", "".join(blocks) + f"block b60 {{ {innermost} }}\n")
 
 
+def nested_blocks(body: str, count: int) -> str:
+    """Blocks of which each uses the one before; the first is `relu`."""
+    blocks = [f"block b{i + 1} {{ {body.format(i=i)} }}\n" for i in range(count)]
+    return net(f"b{count}", "block b0 { relu }\n" + "".join(blocks))
+
+
 def doubled(last: str, item: str = "[a{i}, a{i}]") -> str:
     """Lists that hold the one before twice: 2**60 items on paper."""
     return net(last, "let a0 = [3]\n" + "".join(f"let a{i + 1} = {item.format(i=i)}\n" for i in range(60)))
 
 
+def chain(text: str, count: int) -> str:
+    """Lines that differ in a number and the next one."""
+    return "".join(text.format(i=i, j=i + 1) for i in range(count))
+
+
 MANY = 100_000
+POSITIONS = "[(a // 7 - b // 7 + 6) * 13 + a % 7 - b % 7 + 6 for a in range(49) for b in range(49)]"
 SHADOWS = [
     "None_",
     "def_",
@@ -132,7 +101,27 @@ CHECKED: dict[str, tuple[str | bytes, int]] = {
     "sums in rounds": (net("repeat 100000 { let a = sum(range(100000)) }"), 1),
     "a long range": (net("for i in range(10**18) { relu }"), 1),
     "a long range down": (net("for i in range(0, -10**12, -1) { relu }"), 1),
+    "an empty loop": (net("repeat 10**9 {}"), 1),
+    "rounds in blocks": (nested_blocks("repeat 10 {{ b{i} }}", 12), 1),
+    "rounds that most rounds leave out": (net("repeat 1000 as i { if i == 0 { repeat 1000 { relu } } }"), 0),
+    "blocks used twice": (twice("relu"), 1),
     "blocks used twice, empty": (twice("identity"), 1),
+    "blocks used twice, with a name": (twice("let a = 1"), 1),
+    "blocks used twice, as branches": (nested_blocks("add {{ b{i}; b{i} }}", 60), 1),
+    "blocks used twice, as parameters": (
+        net("b(60, relu)", "block b(n, f) { if n > 0 { b(n - 1, f); b(n - 1, f) } else { f } }"),
+        1,
+    ),
+    "blocks used twice, on a size": (
+        net("b(60)", "block b(n) { if in.channels == 3 { if n > 0 { b(n - 1); b(n - 1) } } else { relu } }"),
+        1,
+    ),
+    "blocks of which each is another": (
+        net("b(17, 0)", "block b(n, k) { if n > 0 { b(n-1, 2*k); b(n-1, 2*k+1) } }"),
+        1,
+    ),
+    "200 blocks inside each other": (net("b(199)", "block b(n) { if n > 0 { b(n - 1) }; relu }"), 0),
+    "201 blocks inside each other": (net("b(200)", "block b(n) { if n > 0 { b(n - 1) }; relu }"), 1),
     "endless block": (net("b", "block b { b }"), 1),
     "endless blocks": (net("a", "block a { b }\nblock b { c }\nblock c { a }"), 1),
     "endless block as a parameter": (net("b(b)", "block b(x) { x(x) }"), 1),
@@ -143,6 +132,18 @@ CHECKED: dict[str, tuple[str | bytes, int]] = {
         0,
     ),
     "a tree of calls": (net("conv(f(60, 0), 3)", "let f(n, k) = k if n == 0 else f(n-1, 2*k) + f(n-1, 2*k+1)"), 1),
+    "a growing function without end": (net("conv(f(1), 3)", "let f(n) = f(n + 1)"), 1),
+    "a list doubled without end": (net("conv(len(f([1])), 3)", "let f(x) = f(x + x)"), 1),
+    "a text doubled without end": (net('conv(len(f("a")), 3)', "let f(x) = f(x + x)"), 1),
+    "a text doubled in a name": (net('let s = f(60, "ab")', "let f(n, s) = s if n == 0 else f(n - 1, s + s)"), 1),
+    "results to remember": (net("conv(f(10**6), 3)", "let g(i) = [i]\nlet f(n) = len([g(i) for i in range(n)])"), 1),
+    "long results to remember": (net("repeat 1000 as i { let a = f(i) }", "let f(n) = [n] * 200000"), 1),
+    "clauses": (net(f"conv(len([1 {' '.join(f'for a{i} in [1]' for i in range(10_000))}]), 3)"), 1),
+    "a chain of names": (net("conv(a5000, 3)", "let a0 = 3\n" + chain("let a{j} = a{i}\n", 5000)), 0),
+    "names": (net(chain("let a{i} = {i}\n", 9_000) + "relu"), 0),
+    "branches without layers": (net("add { " + "identity; " * 5_000 + "}"), 0),
+    "branches": (net("add { " + "relu; " * 5_000 + "}"), 0),
+    "a table of relative positions": (net(f"x\nlet table = {POSITIONS}\nrequire len(table) == 2401"), 0),
     "a value of itself": (net("conv(a, 3)", "let a = b\nlet b = a"), 1),
     "a special case of itself": ("arch A = B\narch B = A\n", 1),
     "comprehensions": (net("conv(len([1 for a in range(1000) for b in range(1000) for c in range(1000)]), 3)"), 1),
@@ -206,45 +207,18 @@ ASKED: dict[str, tuple[list[str], int]] = {
 }
 
 
-class Worker:
-    def __init__(self) -> None:
-        command = [sys.executable, "-c", WORKER, str(MEMORY), str(SECONDS)]
-        environment = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONUTF8": "1"}
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-        )
-
-    def run(self, arguments: list[str], folder: Path) -> tuple[int, str, str]:
-        """Run `archc` in a folder; no case ends in a crash, by a signal, or writes what a terminal would obey."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps([arguments, str(folder)]) + "\n")
-        self.process.stdin.flush()
-        answer: list[Any] = json.loads(self.process.stdout.readline())
-        status, seconds, out, err = answer
-        assert status in (0, 1, 2, 3), f"exit status {status} after {seconds:.1f} s: {err[-2000:]}"
-        assert "Traceback" not in err
-        obeyed = {c for c in out + err if (ord(c) < 0x20 and c != "\n") or 0x7F <= ord(c) < 0xA0 or c in "\u202e\u2028"}
-        assert not obeyed
-        return status, out, err
-
-
 @pytest.fixture(scope="module")
-def worker() -> Any:
+def worker() -> Iterator[Worker]:
     made = Worker()
     yield made
-    assert made.process.stdin is not None
-    made.process.stdin.close()
-    made.process.wait()
-    assert made.process.stdout is not None
-    made.process.stdout.close()
+    made.close()
 
 
 @pytest.mark.parametrize("name", CHECKED)
 def test_texts(name: str, worker: Worker, tmp_path: Path) -> None:
     text, expected = CHECKED[name]
     (tmp_path / "a.arch").write_bytes(text if isinstance(text, bytes) else text.encode())
-    status, out, err = worker.run(["check", "a.arch"], tmp_path)
+    status, out, err = worker.run(["check", "a.arch"], tmp_path, name)
     assert status == expected, out + err
     assert (status != 1) or ("a.arch:" in err and "error[E" in err), "a mistake has a place and a code"
     assert len(err) < 200_000
@@ -270,7 +244,8 @@ def test_requests(name: str, worker: Worker, tmp_path: Path) -> None:
 
 def test_the_limits_of_this_test_hold(worker: Worker, tmp_path: Path) -> None:
     (tmp_path / "a.arch").write_text(net("relu"))
-    assert worker.run(["build", "a.arch"], tmp_path)[:2] == (
-        0,
-        "A: 0 parameters, 0 multiply-adds at x 3x32x32, depth 0\n",
-    )
+    ended = worker.run(["build", "a.arch"], tmp_path, "a small one")
+    assert ended.out == "A: 0 parameters, 0 multiply-adds at x 3x32x32, depth 0\n"
+    seconds, peak = worker.figures["a small one"]
+    assert 0 < seconds < SECONDS
+    assert 10 * 2**20 < peak < MEMORY, "the peak is measured"

@@ -98,6 +98,9 @@ def compare(name: str, *, outputs: bool = True) -> Compared:
         pairs = [pair for pair in zip(found, expected, strict=False) if pair[0] != pair[1]]
         first = pairs[0] if pairs else (f"{len(found)} entries", f"{len(expected)}")
         return Compared(note=f"found {first[0]}, expected {first[1]}")
+    for (key, buffer), value in zip(mine.state_dict().items(), theirs.state_dict().values(), strict=True):
+        if not value.is_floating_point() and not torch.equal(buffer, value):
+            return Compared(note=f"the buffer {key} differs")
     if not outputs:
         return Compared(keys=True)
     with torch.no_grad():
@@ -109,13 +112,13 @@ def compare(name: str, *, outputs: bool = True) -> Compared:
         for network in (mine.train(), theirs.train()):
             torch.manual_seed(2)
             results.append(network(x))
-        trained = same(*results) and same(list(dict(mine.named_buffers()).values()), list(theirs.buffers()))
+        trained = same(*results) and same(dict(mine.state_dict()), dict(theirs.state_dict()))
     return Compared(True, equal, trained, "" if equal and trained else "results differ")
 
 
 def size(name: str) -> tuple[int, int]:
     """The height and width that two networks are compared at: small, where the network takes it."""
-    if name.startswith("vit_"):
+    if name.startswith(("vit_", "swin_")):
         declared = archc.compile(name).inputs
         height, width = next(iter(declared.values()))[1:]
         assert isinstance(height, int)

@@ -1,10 +1,16 @@
-"""`archc build FILE`: checks, says what it is, prints the table or the source."""
+"""`archc build FILE`: checks, says what it is, prints the table or a stage, writes the source."""
+
+from typing import TYPE_CHECKING
 
 import click
 
 from archc.compiler.ir import ShapedGraph
-from archc.options import file_argument, open_network, parameter_option
+from archc.files import read_program
+from archc.options import file_argument, layers_option, open_network, parameter_option
 from archc.problems import UsageProblem
+
+if TYPE_CHECKING:
+    from archc.compiler.memory import Memory
 
 
 @click.command("build")
@@ -14,46 +20,104 @@ from archc.problems import UsageProblem
 @click.option("--depth", type=click.IntRange(min=1), help="How many levels of the tree the table shows.")
 @click.option("--input", "size", metavar="SIZES", help="Give symbolic input sizes a value: 3x128x128.")
 @click.option(
-    "--format", "form", type=click.Choice(["table", "json"]), default="table", help="How to print the summary."
+    "--batch", type=click.IntRange(1, 10**9), help="Say how much memory the network takes at this batch size."
 )
-@click.option("--emit", type=click.Choice(["source"]), help="Print a stage: the PyTorch source.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json", "csv", "markdown"]),
+    default="table",
+    show_default=True,
+    help="How to print the summary.",
+)
+@click.option(
+    "--emit",
+    type=click.Choice(["ast", "graph", "shapes", "source"]),
+    help="Print a stage: the syntax tree, the graph, the graph with its sizes, or the PyTorch source.",
+)
 @click.option("-o", "output", metavar="PATH", help="Write the PyTorch source to a file, x.py.")
+@layers_option
 def command(
     file: str,
     parameters: tuple[str, ...],
     summary: bool,
     depth: int | None,
     size: str | None,
+    batch: int | None,
     form: str,
     emit: str | None,
     output: str | None,
+    max_layers: int,
 ) -> None:
     """Check an architecture and say what it is: parameters, multiply-adds, depth.
 
     \b
     Examples:
       archc build resnet18
-      archc build archs/resnet18.arch --summary
+      archc build archs/resnet18.arch --summary --batch 64
       archc build resnet18 -p num_classes=10 --summary --format json
       archc build archs/unet.arch --summary --input 3x256x256
+      archc build resnet18 --emit shapes
       archc build resnet18 -o resnet18.py
-    """
-    from archc.compiler.summary import as_json, headline, table
 
-    network = open_network(file, parameters)
+    --emit ast works for a text that can be read, also when the network is wrong.
+    """
+    if emit is not None and (form != "table" or summary):
+        raise UsageProblem("--emit prints a stage as it is: leave out --summary and --format")
+    if emit == "ast":
+        from archc.dsl.outline import outline
+
+        click.echo(outline(read_program(file).main.file))
+        return
+    network = open_network(file, parameters, max_layers)
     shaped = network.checked.shaped if size is None else _sized(network.checked.shaped, size)
+    needed = None if batch is None else _memory(shaped, batch)
     if output is not None:
         _write(output, network.source())
-    if emit is not None:
-        click.echo(network.source(), nl=False)
-    elif form == "json":
-        import json
+    match emit:
+        case "graph":
+            from archc.compiler.listing import graph_listing
 
-        click.echo(json.dumps(as_json(shaped), indent=2))
-    else:
-        click.echo(headline(shaped))
-        if summary:
-            click.echo("\n" + table(shaped, levels=depth))
+            click.echo(graph_listing(shaped.graph))
+        case "shapes":
+            from archc.compiler.listing import shapes_listing
+
+            click.echo(shapes_listing(shaped))
+        case "source":
+            click.echo(network.source(), nl=False)
+        case _:
+            click.echo(_summary(shaped, form, summary, depth, needed))
+
+
+def _summary(shaped: ShapedGraph, form: str, whole: bool, depth: int | None, needed: "Memory | None") -> str:
+    from archc.compiler.summary import as_csv, as_json, headline, markdown, table
+
+    match form:
+        case "json":
+            import json
+
+            return json.dumps(as_json(shaped) | ({} if needed is None else {"memory": needed._asdict()}), indent=2)
+        case "csv":
+            return as_csv(shaped).rstrip("\n")
+        case "markdown":
+            parts = [headline(shaped), markdown(shaped, levels=depth)]
+        case _:
+            parts = [headline(shaped), *([table(shaped, levels=depth)] if whole else [])]
+    if needed is not None and len(parts) > 1:
+        parts.append(str(needed))
+    elif needed is not None:
+        parts[0] += f"\n  {needed}"
+    return "\n\n".join(parts)
+
+
+def _memory(shaped: ShapedGraph, batch: int) -> "Memory":
+    from archc.compiler.memory import memory
+
+    try:
+        return memory(shaped, batch=batch)
+    except ValueError:
+        inputs = ", ".join(f"`{entry.name}` {entry.type}" for entry in shaped.graph.inputs)
+        raise UsageProblem(f"--batch needs the size of the input, which is {inputs}: give it with --input") from None
 
 
 def _write(path: str, source: str) -> None:

@@ -1,19 +1,47 @@
 """`archc check FILE...`: all diagnostics."""
 
+from typing import NamedTuple
+
 import click
 
+from archc.compiler.pipeline import RequestError
+from archc.compiler.unchecked import unchecked
 from archc.dsl.diagnostics import ArchError, Diagnostic
-from archc.files import open_all
+from archc.files import architectures, open_program
 from archc.network import network
-from archc.options import colored, say
+from archc.options import complete_file, layers_option, say, say_diagnostics
+from archc.problems import UsageProblem
+
+
+class Findings(NamedTuple):
+    """What was found in some files: mistakes of their texts, mistakes of the command line, and all paths looked at."""
+
+    diagnostics: list[Diagnostic]
+    problems: list[str]
+    looked: set[str]
+    asked_wrongly: bool  # whether a diagnostic is about what was asked of a file
+    notes: list[str]  # what could not be checked
+
+    @property
+    def status(self) -> int:
+        if self.problems or self.asked_wrongly:
+            return 2
+        return 1 if any(diagnostic.severity == "error" for diagnostic in self.diagnostics) else 0
 
 
 @click.command("check")
-@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, shell_complete=complete_file)
 @click.option(
-    "--format", "form", type=click.Choice(["text", "json"]), default="text", help="How to write the findings."
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "sarif"]),
+    default="text",
+    show_default=True,
+    help="How to write the findings.",
 )
-def command(files: tuple[str, ...], form: str) -> int:
+@layers_option
+@click.option("--watch", is_flag=True, help="Check again whenever a file or one that it imports changes; Ctrl-C ends.")
+def command(files: tuple[str, ...], form: str, max_layers: int, watch: bool) -> int:
     """Check every architecture of the files and report all mistakes.
 
     \b
@@ -21,28 +49,105 @@ def command(files: tuple[str, ...], form: str) -> int:
       archc check net.arch
       archc check archs/*.arch
       archc check - --format json < net.arch
+      archc check archs/*.arch --format sarif > archc.sarif
+      archc check net.arch --watch
 
-    The exit status is 0 when there are no errors (warnings included), 1 otherwise.
+    The exit status is 0 when there are no errors (warnings included), 1 otherwise. `archc explain CODE` says more
+    about a finding.
     """
-    found: list[Diagnostic] = []
+    if files.count("-") > 1:
+        raise UsageProblem("standard input can be read once, and `-` stands twice")
+    if watch:
+        return _watch(files, form, max_layers)
+    found = find(files, max_layers)
+    _report(found, form, len(files))
+    if found.problems:
+        raise UsageProblem("\n".join(found.problems))
+    return found.status
+
+
+def find(files: tuple[str, ...], max_layers: int) -> Findings:
+    """Check files; what several architectures or files share is reported once."""
+    found: dict[tuple[object, ...], Diagnostic] = {}
+    problems: list[str] = []
+    looked: set[str] = set()
+    notes: list[str] = []
+    asked_wrongly = False
     for file in files:
         try:
-            for opened in open_all(file):
-                found.extend(network(opened, {}).warnings)
+            program, name = open_program(file, looked=looked)
+            opened = architectures(program, name)
+        except UsageProblem as problem:
+            problems.append(str(problem))
+            continue
         except ArchError as error:
-            found.extend(error.diagnostics)
-    _report(found, form, len(files))
-    return 1 if any(diagnostic.severity == "error" for diagnostic in found) else 0
+            asked_wrongly = asked_wrongly or isinstance(error, RequestError)
+            _add(found, error.diagnostics)
+            continue
+        for one in opened:
+            try:
+                _add(found, network(one, {}, max_layers=max_layers).warnings)
+            except ArchError as error:
+                _add(found, error.diagnostics)
+        for rest in [] if name else unchecked(program, [one.definition for one in opened]):
+            _add(found, rest.diagnostics)
+            notes.append(str(rest))
+    return Findings(list(found.values()), problems, looked, asked_wrongly, notes)
 
 
-def _report(found: list[Diagnostic], form: str, files: int) -> None:
-    from archc.dsl.render import render_json, render_text
+def _add(found: dict[tuple[object, ...], Diagnostic], diagnostics: tuple[Diagnostic, ...]) -> None:
+    for diagnostic in diagnostics:
+        span = diagnostic.primary.span
+        found.setdefault((diagnostic.code, diagnostic.message, span.source.name, span.start, span.end), diagnostic)
 
+
+def _report(found: Findings, form: str, files: int) -> None:
     if form == "json":
         import json
 
-        click.echo(json.dumps(render_json(found), indent=2))
-    elif found:
-        say(render_text(found, color=colored()))
-    else:
+        from archc.dsl.render import render_json
+
+        click.echo(json.dumps(render_json(found.diagnostics), indent=2))
+    elif form == "sarif":
+        import json
+
+        from archc import __version__
+        from archc.dsl.sarif import render_sarif
+
+        click.echo(json.dumps(render_sarif(found.diagnostics, version=__version__), indent=2))
+    elif found.diagnostics:
+        say_diagnostics(found.diagnostics)
+        _note(found)
+    elif not found.problems:
         click.echo("no mistakes found" if files == 1 else f"no mistakes found in {files} files")
+        _note(found)
+
+
+def _note(found: Findings) -> None:
+    for note in found.notes:
+        say(f"note: {note}")
+
+
+def _watch(files: tuple[str, ...], form: str, max_layers: int) -> int:
+    """Check until interrupted."""
+    import time
+
+    from archc.compiler.program import shown_path
+    from archc.watch import look, wait_for_change
+
+    if form != "text" or "-" in files:
+        raise UsageProblem("--watch shows text, and watches files" + (", not standard input" if "-" in files else ""))
+    looked: set[str] = set()
+    while True:
+        found = find(files, max_layers)
+        _report(found, form, len(files))
+        for problem in found.problems:
+            say(f"error: {problem}")
+        # A mistake may hide what a file imports: what was looked at before stays watched.
+        looked |= found.looked
+        before = look(looked)
+        count = len(before)
+        say(f"watching {count} file{'s' * (count != 1)}; Ctrl-C ends")
+        changed = ", ".join(map(shown_path, wait_for_change(before)))
+        head = f"---- {time.strftime('%H:%M:%S')} {changed} changed "
+        say(f"\n{head:-<80}")

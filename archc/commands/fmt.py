@@ -11,12 +11,12 @@ from archc.dsl.decode import decode
 from archc.dsl.diagnostics import ArchError, Diagnostic
 from archc.dsl.format import formatted
 from archc.dsl.source import Source
-from archc.options import colored, say
+from archc.options import complete_file, say_diagnostics
 from archc.problems import UsageProblem
 
 
 @click.command("fmt")
-@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, shell_complete=complete_file)
 @click.option("--check", is_flag=True, help="Write nothing; name the files that would change, exit status 1 if any.")
 @click.option("--diff", is_flag=True, help="Write nothing; show what would change.")
 def command(files: tuple[str, ...], check: bool, diff: bool) -> int:
@@ -55,9 +55,7 @@ def command(files: tuple[str, ...], check: bool, diff: bool) -> int:
         elif new != data and not diff:
             _write(path, new)
     if found:
-        from archc.dsl.render import render_text
-
-        say(render_text(found, color=colored()))
+        say_diagnostics(found)
     return 1 if found or (check and changed) else 0
 
 

@@ -10,7 +10,12 @@ from archc.problems import UsageProblem
 
 
 @click.command("ops")
-@click.argument("name", required=False)
+@click.argument(
+    "name",
+    required=False,
+    metavar="[NAME]",
+    shell_complete=lambda context, parameter, incomplete: [op for op in OPS if op.startswith(incomplete)],
+)
 def command(name: str | None) -> None:
     """List the operators, or show one with its parameters and examples.
 

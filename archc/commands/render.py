@@ -2,7 +2,7 @@
 
 import click
 
-from archc.options import file_argument, open_network, parameter_option
+from archc.options import file_argument, layers_option, open_network, parameter_option
 
 
 @click.command("render")
@@ -15,7 +15,10 @@ from archc.options import file_argument, open_network, parameter_option
 @click.option(
     "--direction", type=click.Choice(["tb", "lr"]), default="tb", help="Top to bottom (the default) or left to right."
 )
-def command(file: str, parameters: tuple[str, ...], output: str, depth: int | None, direction: str) -> None:
+@layers_option
+def command(
+    file: str, parameters: tuple[str, ...], output: str, depth: int | None, direction: str, max_layers: int
+) -> None:
     """Draw an architecture: stages with their repeats, each different block once in detail, shapes, a legend.
 
     \b
@@ -28,4 +31,4 @@ def command(file: str, parameters: tuple[str, ...], output: str, depth: int | No
     from archc.network import diagram_format
 
     diagram_format(output)  # a wrong suffix is said before the work is done
-    open_network(file, parameters).render(output, direction=direction, depth=depth)
+    open_network(file, parameters, max_layers).render(output, direction=direction, depth=depth)

@@ -2,7 +2,7 @@
 
 import click
 
-from archc.options import file_argument, parameter_option
+from archc.options import file_argument, layers_option, parameter_option
 from archc.parameters import read_parameters
 from archc.problems import UsageProblem
 
@@ -17,6 +17,7 @@ LONGEST_VALUE = 100  # a setting is a number or a word; nothing deep is handed t
 @click.option("--epochs", type=int, help="How often every image is seen.")
 @click.option("--set", "changes", metavar="KEY=VALUE", multiple=True, help="Change a setting of the run. Repeatable.")
 @click.option("--out", metavar="RUN", help="The folder of the run; by default a new one under runs/.")
+@layers_option
 def command(
     file: str,
     parameters: tuple[str, ...],
@@ -25,6 +26,7 @@ def command(
     epochs: int | None,
     changes: tuple[str, ...],
     out: str | None,
+    max_layers: int,
 ) -> None:
     """Train an architecture; without options on handwritten digits that come with a package, with one default recipe.
 
@@ -52,6 +54,7 @@ def command(
         data_root=data_root,
         out=out,
         settings=settings_from(values),
+        max_layers=max_layers,
     )
     click.echo(f'model = archc.load("{run.folder.as_posix()}")')
 

@@ -126,7 +126,7 @@ def at_least_zero(size: Symbolic) -> Admissible:
     if direction:
         return _threshold(size, name, direction)
     if size.products:
-        raise NotExact(f"{size} >= 0 compares a product that both grows and falls with {name}")
+        return _settled(size, name)
     return _windowed(size.linear[0], size.constant)
 
 
@@ -163,6 +163,37 @@ def _threshold(size: Symbolic, name: str, direction: int) -> Admissible:
         else:
             low = middle
     return segment(high, None, 1, 1) if direction > 0 else segment(1, low, 1, 1)
+
+
+def _settled(size: Symbolic, name: str) -> Admissible:
+    """Where a size with products is not negative: in each residue class it is a polynomial, whose sign settles."""
+    period = lcm(*(f.period for _, factors in terms(size) for f in factors))
+    degree = max(len(factors) for _, factors in terms(size))
+    start, bits = 1, 0  # the rounds until every class is settled; the classes that are not negative from then on
+    for residue in range(period):
+        turn = 0
+        while True:
+            sign = _sign([evaluate(size, {name: residue + (turn + i) * period}) for i in range(degree + 1)])
+            if sign is not None:
+                break
+            turn = 2 * turn + 1
+            if turn * period > PERIOD_LIMIT:
+                raise NotExact(f"a condition on {name} that is irregular from 1 to {turn * period}")
+        start = max(start, turn)
+        bits |= sign << residue
+    inside = sum(1 << n for n in range(1, start * period) if evaluate(size, {name: n}) >= 0)
+    return segment(1, start * period - 1, start * period, inside) + segment(start * period, None, period, bits)
+
+
+def _sign(values: list[int]) -> bool | None:
+    """Whether a polynomial with these values at 0, 1, ... is never negative from 0 on (True), or always (False)."""
+    differences = []
+    while values:  # when the first ones of all orders have one sign, so has the polynomial from here on
+        differences.append(values[0])
+        values = [after - before for before, after in pairwise(values)]
+    if min(differences) >= 0:
+        return True
+    return False if differences[0] < 0 and max(differences) <= 0 else None
 
 
 def _windowed(f: Staircase, constant: int) -> Admissible:

@@ -61,6 +61,9 @@ class Symbolic:
     _hash: int | None
     _text: str | None
 
+    def __reduce__(self) -> tuple[type[Symbolic], tuple[int, Factors, tuple[Term, ...]]]:
+        return Symbolic, (self.constant, self.linear, self.products)
+
     def __init__(self, constant: int, linear: Factors, products: tuple[Term, ...]) -> None:
         _set(self, "constant", constant)
         _set(self, "linear", linear)

@@ -16,16 +16,17 @@ ITEMS_PER_WORK = 10  # so many items of a list are copied in the time that one e
 
 
 class Budget:
-    """Counts the work of one compilation; `layers` are those made so far.
+    """Counts the work of one compilation; `layers` are those made so far, `most` is allowed without any.
 
     >>> from archc.dsl.source import Source
     >>> Budget([]).spend(MOST_WORK, Span(Source("a.arch", "f(1)"), 0, 4))
     """
 
-    __slots__ = ("_layers", "_spent")
+    __slots__ = ("_layers", "_most", "_spent")
 
-    def __init__(self, layers: Sized) -> None:
+    def __init__(self, layers: Sized, most: int = MOST_WORK) -> None:
         self._layers = layers
+        self._most = most
         self._spent = 0
 
     def spend(self, work: int, span: Span) -> None:
@@ -35,7 +36,7 @@ class Budget:
             Limit: it is more than a network of this many layers can need.
         """
         self._spent += work
-        if self._spent > MOST_WORK and self._spent > _allowed(layers := len(self._layers)):
+        if self._spent > self._most and self._spent > self._most + _allowed(layers := len(self._layers)):
             error = stop(
                 "E0702",
                 span,
@@ -47,7 +48,7 @@ class Budget:
 
 
 def _allowed(layers: int) -> int:
-    return MOST_WORK + WORK_PER_LAYER * layers + WORK_PER_FIRST_LAYER * min(layers, FIRST_LAYERS)
+    return WORK_PER_LAYER * layers + WORK_PER_FIRST_LAYER * min(layers, FIRST_LAYERS)
 
 
 def size_of(*values: object) -> int:

@@ -1,6 +1,6 @@
 """The graph while it grows: values, nodes and the regions they lie in."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from archc.compiler.elaboration.context import Flow, wires
@@ -14,6 +14,7 @@ from archc.dsl.source import Span
 MOST_LAYERS = 200_000
 MOST_STEPS = 20_000  # stages and rounds of a network that has no layers yet
 STEPS_PER_LAYER = 10
+FORECAST_AFTER = 1_000  # steps: smaller networks are made before they could be counted
 
 
 class OpenRegion:
@@ -32,7 +33,7 @@ class OpenRegion:
 class Builder:
     """Collects the nodes and regions of a network in the order in which they are made."""
 
-    __slots__ = ("_limit", "_open", "_place", "_steps", "names", "nodes", "root", "shapes", "values")
+    __slots__ = ("_forecast", "_open", "_place", "_steps", "limit", "names", "nodes", "root", "shapes", "values")
 
     def __init__(self, shapes: Shapes, limit: int = MOST_LAYERS) -> None:
         self.shapes = shapes
@@ -43,12 +44,27 @@ class Builder:
         self._open: list[OpenRegion] = []
         self._place = 0
         self._steps = 0
-        self._limit = limit
+        self.limit = limit
+        self._forecast: Callable[[], None] | None = None
 
     def place(self) -> int:
         """Return the next place in the order of the text."""
         self._place += 1
         return self._place
+
+    def expect(self, forecast: Callable[[], None]) -> None:
+        """Set what refuses the network beforehand when it is going to be too large."""
+        self._forecast = forecast
+
+    def look_ahead(self) -> None:
+        """Refuse the network now if it is going to be too large; that is worked out once.
+
+        Raises:
+            Limit: it is.
+        """
+        forecast, self._forecast = self._forecast, None
+        if forecast is not None:
+            forecast()
 
     def step(self, span: Span) -> None:
         """Count one stage or round.
@@ -58,9 +74,11 @@ class Builder:
         """
         self._steps += 1
         layers = len(self.nodes)
-        if layers > self._limit:
-            error = stop("E0702", span, f"the network has more than {self._limit} layers", "the first one beyond")
-            raise Limit(error.diagnostic)
+        if self._steps == FORECAST_AFTER:
+            self.look_ahead()
+        if layers > self.limit:
+            message, help = f"the network has more than {self.limit:,} layers", "`--max-layers` raises the limit"
+            raise Limit(stop("E0702", span, message, "the first one beyond", help=help).diagnostic)
         if self._steps > MOST_STEPS + STEPS_PER_LAYER * layers:
             found = f"{self._steps:,} stages and rounds so far, and only {layers:,} layers"
             help = "look for blocks or loops that repeat each other without making layers"

@@ -5,22 +5,24 @@ from typing import NamedTuple
 
 from archc.compiler.algebra.sizes import Size, Symbolic, symbol
 from archc.compiler.elaboration.arguments import bind, slots
-from archc.compiler.elaboration.builder import Builder
+from archc.compiler.elaboration.builder import MOST_LAYERS, Builder
 from archc.compiler.elaboration.context import Context, Flow
 from archc.compiler.elaboration.flow import Statements
+from archc.compiler.elaboration.functions import BUILTINS
 from archc.compiler.elaboration.names import unknown
 from archc.compiler.elaboration.paths import Paths
-from archc.compiler.elaboration.scope import Scope
+from archc.compiler.elaboration.scope import Scope, is_symbol
 from archc.compiler.elaboration.trampoline import Task, run
 from archc.compiler.ir import Frame, Graph, Input, Output, Region, Tensor
 from archc.compiler.problems import Stop, stop
-from archc.compiler.program import Definition, Unit
+from archc.compiler.program import Definition
 from archc.compiler.shapes import Shapes
 from archc.compiler.values import Given, Wire, show
 from archc.dsl import ast
 from archc.dsl.diagnostics import Diagnostic, Label, Use
 
 DEEPEST_SPECIALISATION = 20
+OTHER_DTYPES = {"long": "int64", "int": "int64", "float": "float32", "double": "float64", "half": "float16"}
 DTYPES = ("float32", "float64", "float16", "bfloat16", "int64", "int32", "bool")
 
 
@@ -42,11 +44,13 @@ class Elaborated(NamedTuple):
     claims: tuple[Claim, ...]
 
 
-def elaborate(definition: Definition, parameters: Mapping[str, Given], shapes: Shapes) -> Elaborated:
+def elaborate(
+    definition: Definition, parameters: Mapping[str, Given], shapes: Shapes, *, max_layers: int = MOST_LAYERS
+) -> Elaborated:
     """Expand an architecture with the given parameters; `shapes` computes the sizes that the text asks for."""
     arch = definition.item
     assert isinstance(arch, ast.Arch | ast.Specialisation)
-    expansion = _Expansion(shapes, definition.unit)
+    expansion = _Expansion(Builder(shapes, max_layers))
     statements = expansion.statements
     try:
         run(expansion.arch(definition, parameters))
@@ -66,7 +70,7 @@ def elaborate(definition: Definition, parameters: Mapping[str, Given], shapes: S
         builder.names,
         root,
         definition.unit.file.source.name,
-        tuple(statements.rules),
+        tuple(statements.rules.found),
     )
     claims = () if parameters else tuple(expansion.claims)
     found = statements.diagnostics or statements.unapplied.values()  # a mistake may be why nothing was applied
@@ -78,8 +82,8 @@ class _Expansion:
 
     __slots__ = ("claims", "frame", "inputs", "outputs", "parameters", "statements")
 
-    def __init__(self, shapes: Shapes, unit: Unit) -> None:
-        self.statements = Statements(Builder(shapes))
+    def __init__(self, builder: Builder) -> None:
+        self.statements = Statements(builder)
         self.claims: list[Claim] = []
         self.inputs: list[Input] = []
         self.outputs: list[Output] = []
@@ -128,6 +132,14 @@ class _Expansion:
 
     def _body(self, arch: ast.Arch, scope: Scope) -> Task[None]:
         builder = self.statements.builder
+        parameters = dict(scope.names)
+
+        def forecast() -> None:
+            from archc.compiler.elaboration.forecast import refuse  # few networks are large enough to need it
+
+            refuse(arch, parameters, scope.unit, builder.limit)
+
+        builder.expect(forecast)
         declared = [statement for statement in arch.body.statements if isinstance(statement, ast.Input)]
         if not declared:
             raise stop(
@@ -206,9 +218,13 @@ class _Expansion:
             )
         sizes: list[Size] = []
         for expression in statement.sizes:
-            if isinstance(expression, ast.Name) and self._is_symbol(expression, scope):
+            if isinstance(expression, ast.Name) and is_symbol(expression, scope):
                 sizes.append(symbol(expression.text))
                 continue
+            if isinstance(expression, ast.Name) and expression.text not in (*scope.known(), *BUILTINS):
+                help = f"for any size write capitals, `{expression.text.upper()}`; a number is a parameter or a `let`"
+                message = f"unknown name `{expression.text}`"
+                raise stop("E0101", expression.span, message, "not known here", help=help)
             size = yield self.statements.evaluator.evaluate(expression, scope)
             if isinstance(size, Symbolic) or (type(size) is int and size >= 1):
                 sizes.append(size)
@@ -223,15 +239,12 @@ class _Expansion:
             )
         dtype = statement.dtype.text if statement.dtype is not None else "float32"
         if statement.dtype is not None and dtype not in DTYPES:
+            other = OTHER_DTYPES.get(dtype)
             raise stop(
                 "E0204",
                 statement.dtype.span,
                 f"`{dtype}` is not a type of numbers",
                 "unknown",
-                help="the types are " + ", ".join(DTYPES),
+                help=f"write `{other}`" if other else "the types are " + ", ".join(DTYPES),
             )
         return Tensor(tuple(sizes), dtype)
-
-    def _is_symbol(self, name: ast.Name, scope: Scope) -> bool:
-        capitals = name.text[0].isalpha() and name.text.upper() == name.text and name.text.isalnum()
-        return capitals and scope.find(name.text) is None and name.text not in scope.unit.names

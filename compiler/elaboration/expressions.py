@@ -8,27 +8,29 @@ from archc.compiler.elaboration.arguments import (
     bind,
     bind_block,
     bind_builtin,
+    bind_extern,
     bind_initializer,
     bind_op,
     slots,
 )
-from archc.compiler.elaboration.budget import Budget, size_of
+from archc.compiler.elaboration.budget import ITEMS_PER_WORK, Budget, size_of
 from archc.compiler.elaboration.comparison import compare
 from archc.compiler.elaboration.functions import BINARY, BUILTINS, LONGEST_LIST, NoResult, bounded, number
-from archc.compiler.elaboration.items import item_of, items_between
+from archc.compiler.elaboration.items import item_of, items_between, size_of_value
 from archc.compiler.elaboration.names import unknown, unpack
-from archc.compiler.elaboration.scope import Scope
+from archc.compiler.elaboration.scope import Binding, Scope
 from archc.compiler.elaboration.trampoline import Task
 from archc.compiler.elaboration.types import check_type
 from archc.compiler.ops import OPS
 from archc.compiler.ops.initial import INITIALIZERS
-from archc.compiler.problems import did_you_mean, follow_on, stop
+from archc.compiler.problems import follow_on, stop
 from archc.compiler.program import Definition, Unit
 from archc.compiler.shapes import Shapes
 from archc.compiler.values import (
     POISON,
     BlockValue,
     Builtin,
+    ExternValue,
     FunctionValue,
     Given,
     InitializerValue,
@@ -42,13 +44,6 @@ from archc.dsl.diagnostics import Label
 from archc.dsl.source import Span
 
 DEEPEST_CALL = 200
-SIZES = {
-    "shape": "all sizes, as a list",
-    "channels": "the first size",
-    "height": "the size before the last",
-    "width": "the last size",
-    "features": "the last size",
-}
 
 
 class Evaluator:
@@ -56,10 +51,10 @@ class Evaluator:
 
     __slots__ = ("_budget", "_busy", "_depth", "_results", "shapes")
 
-    def __init__(self, shapes: Shapes) -> None:
+    def __init__(self, shapes: Shapes, budget: Budget | None = None) -> None:
         self.shapes = shapes
         self._depth = 0
-        self._budget = Budget(shapes)
+        self._budget = budget or Budget(shapes)
         self._results: dict[tuple[object, ...], object] = {}  # of functions, which are pure
         self._busy: dict[tuple[str, str], Span] = {}  # `let`s of files that are being computed
 
@@ -130,13 +125,23 @@ class Evaluator:
             return OpValue(OPS[text], {})
         raise unknown(name, scope)
 
+    def function(self, function: ast.Function, scope: Scope) -> FunctionValue:
+        """Return a function of a block or arch: it sees the names that are bound so far, and its own."""
+        seen = scope.seen()
+        self._budget.spend(1 + len(seen.names) // ITEMS_PER_WORK, function.span)
+        value = FunctionValue(function, scope.unit, seen)
+        seen.names[function.name.text] = Binding(value, function.name.span)
+        return value
+
     def _defined(self, definition: Definition, name: ast.Name) -> Task[object]:
         item, unit = definition.item, definition.unit
         match item:
             case ast.Block():
                 return BlockValue(item, unit, {})
             case ast.Function():
-                return FunctionValue(item, Scope(unit))
+                return FunctionValue(item, unit, None)
+            case ast.Extern():
+                return ExternValue(item, unit, {})
             case ast.Let():
                 if name.text not in unit.values:
                     key = (unit.file.source.name, name.text)
@@ -244,6 +249,8 @@ class Evaluator:
                 return (yield self._apply(function, passed, call))
             case BlockValue():
                 return function._replace(bound=bind_block(function, passed, call.span, whole=False))
+            case ExternValue():
+                return function._replace(bound=bind_extern(function, passed, call.span, whole=False))
             case OpValue():
                 return function._replace(bound=bind_op(function, passed, call.span, whole=False))
             case InitializerValue():
@@ -266,13 +273,14 @@ class Evaluator:
                 "the last call",
                 help="give the recursion an end: `... if n > 0 else ...`",
             )
-        key = (id(definition), *((name, type(value), value) for name, (value, _) in given.items()))
+        # A function in a block sees that block's names, so its results belong to its scope, which the key keeps alive.
+        key = (id(definition), function.scope, *((name, type(value), value) for name, (value, _) in given.items()))
         known = all(isinstance(value, int | float | str | None) for value, _ in given.values())
         if known and key in self._results:
             return self._results[key]
         self._depth += 1
         try:
-            inner = yield self.open(definition.parameters, given, function.scope.unit, None, what)
+            inner = yield self.open(definition.parameters, given, function.unit, None, what, around=function.scope)
             result = yield self.evaluate(definition.value, inner)
         finally:
             self._depth -= 1
@@ -287,9 +295,13 @@ class Evaluator:
         unit: Unit,
         body: ast.Body | None,
         what: str,
+        around: Scope | None = None,
     ) -> Task[Scope]:
-        """Open the scope of a block, arch or function: its parameters bound to what was given, or to their defaults."""
-        inner = Scope(unit, None, body)
+        """Open the scope of a block, arch or function: its parameters bound to what was given, or to their defaults.
+
+        `around` is what a function in a block sees of that block; its parameters may hide names of it.
+        """
+        inner = Scope(unit, around, body)
         for parameter in parameters:
             argument = given.get(parameter.name.text)
             if argument is None:
@@ -300,7 +312,9 @@ class Evaluator:
                 value, span = argument
             if parameter.type is not None and value is not POISON:
                 check_type(parameter.type, parameter.name.text, value, span, what)
-            inner.bind(parameter.name, value)
+            if parameter.name.text in inner.names:
+                inner.bind(parameter.name, value)  # which says that the name is there twice
+            inner.names[parameter.name.text] = Binding(value, parameter.name.span)
         return inner
 
     # ---- parts
@@ -319,36 +333,14 @@ class Evaluator:
 
     def _attribute(self, expression: ast.Attribute, scope: Scope) -> Task[object]:
         value = yield self.evaluate(expression.value, scope)
-        name = expression.name
         if not isinstance(value, Wire):
             raise stop(
                 "E0204",
                 expression.value.span,
-                f"only values of the network have `.{name.text}`",
+                f"only values of the network have `.{expression.name.text}`",
                 f"this is {kind_of(value)}",
             )
-        if name.text not in SIZES:
-            known = ", ".join(f"`.{size}`" for size in SIZES)
-            raise stop(
-                "E0101",
-                name.span,
-                f"a value has no `.{name.text}`",
-                "unknown",
-                help=did_you_mean(name.text, SIZES) or f"it has {known}",
-            )
-        shape = self.sizes(value)
-        if name.text == "shape":
-            return list(shape)
-        at = {"channels": 0, "height": -2, "width": -1, "features": -1}[name.text]
-        if len(shape) < max(1, -at):
-            raise stop(
-                "E0303",
-                expression.span,
-                f"this value has no `.{name.text}`",
-                f"it has {len(shape)} size{'s' * (len(shape) != 1)}",
-                help=f"`.{name.text}` is {SIZES[name.text]}",
-            )
-        return shape[at]
+        return size_of_value(self.sizes(value), expression)
 
     def sizes(self, wire: Wire) -> tuple[Size, ...]:
         """Return the sizes of a value of the network; `Stop` when they are not known because of a mistake."""
@@ -360,7 +352,7 @@ class Evaluator:
     def _comprehension(self, expression: ast.Comprehension, scope: Scope) -> Task[object]:
         # The rounds of the clauses so far: one scope for each way through them.
         rounds = [Scope(scope.unit, scope)]
-        for clause in expression.clauses:
+        for depth, clause in enumerate(expression.clauses):
             following = []
             for inner in rounds:
                 if isinstance(clause, ast.IfClause):
@@ -371,7 +363,7 @@ class Evaluator:
                     deeper = Scope(inner.unit, inner)
                     unpack(clause.pattern, item, deeper.bind)
                     following.append(deeper)
-                    self._budget.spend(2, expression.span)
+                    self._budget.spend(2 + depth // ITEMS_PER_WORK, expression.span)
                 if len(following) > LONGEST_LIST:
                     message = f"this list has more than {LONGEST_LIST} items"
                     raise stop("E0206", expression.span, message, "the loops multiply")

@@ -3,23 +3,22 @@
 from collections.abc import Callable, Sequence
 from math import prod
 
-from archc.compiler.elaboration.arguments import bind_initializer
-from archc.compiler.elaboration.builder import MOST_LAYERS, Builder
+from archc.compiler.elaboration.builder import Builder
 from archc.compiler.elaboration.context import Branch, Context, Flow, as_value
+from archc.compiler.elaboration.declarations import declare_init, declare_module
 from archc.compiler.elaboration.expressions import Evaluator
+from archc.compiler.elaboration.externs import operator
 from archc.compiler.elaboration.names import unknown, unpack
 from archc.compiler.elaboration.paths import Paths, Tag
+from archc.compiler.elaboration.rules import Rules
 from archc.compiler.elaboration.scope import Binding, Scope
 from archc.compiler.elaboration.trampoline import Task
-from archc.compiler.elaboration.uses import bind_stage, head, initialisation, use_stage
-from archc.compiler.ir import Rule
-from archc.compiler.ops import OPS
-from archc.compiler.ops.entry import no_weights
-from archc.compiler.ops.initial import INITIALIZERS
+from archc.compiler.elaboration.uses import head, use_stage
+from archc.compiler.ops.entry import Op
 from archc.compiler.problems import Limit, Stop, follow_on, stop
-from archc.compiler.values import POISON, BlockValue, InitializerValue, ModuleValue, OpValue, Wire, kind_of, show
+from archc.compiler.values import POISON, ExternValue, Wire, kind_of, show
 from archc.dsl import ast
-from archc.dsl.diagnostics import Diagnostic, Label
+from archc.dsl.diagnostics import Diagnostic
 from archc.dsl.source import Span
 
 MOST_MISTAKES = 200  # nobody reads on after these
@@ -28,7 +27,16 @@ MOST_MISTAKES = 200  # nobody reads on after these
 class Statements:
     """Runs statements over a value, and adds what they make to the builder."""
 
-    __slots__ = ("_open_rules", "_seen", "builder", "declare", "diagnostics", "evaluator", "rules", "unapplied")
+    __slots__ = (
+        "_externs",
+        "_seen",
+        "builder",
+        "declare",
+        "diagnostics",
+        "evaluator",
+        "rules",
+        "unapplied",
+    )
 
     def __init__(self, builder: Builder) -> None:
         self.builder = builder
@@ -37,8 +45,15 @@ class Statements:
         self._seen: dict[tuple[str, Span], Diagnostic] = {}
         self.unapplied: dict[str, Diagnostic] = {}  # modules that are declared and not applied yet, by path
         self.declare: Callable[[ast.Input, Context], Task[None]]  # set by who expands an arch
-        self.rules: list[Rule] = []
-        self._open_rules: list[list[Rule]] = []  # of the braces around, whose end is not known yet
+        self._externs: dict[int, Op] = {}  # by the number of their declaration
+        self.rules = Rules(builder.nodes)
+
+    def operator(self, value: ExternValue) -> Op:
+        """The operator that an extern declares: one for each declaration."""
+        key = id(value.extern)
+        if key not in self._externs:
+            self._externs[key] = operator(value, self.evaluator)
+        return self._externs[key]
 
     # ---- statements
 
@@ -48,7 +63,7 @@ class Statements:
         An `init` holds for all that these braces make, also before it.
         """
         start = len(self.builder.nodes)
-        self._open_rules.append([])
+        self.rules.open.append([])
         for statement in statements:
             try:
                 value = yield self._statement(statement, value, context)
@@ -58,8 +73,7 @@ class Statements:
                 self.report(error, statement, context)
                 if isinstance(statement, ast.Pipeline):
                     value = POISON
-        rules = sorted(self._open_rules.pop(), key=lambda rule: rule.parameter == "")
-        self.rules += [rule._replace(start=start, end=len(self.builder.nodes)) for rule in rules]
+        self.rules.close(start)
         return value
 
     def report(self, error: Stop, statement: ast.Statement | None, context: Context) -> None:
@@ -79,6 +93,8 @@ class Statements:
             waiting.append(statement.binding)
         elif isinstance(statement, ast.Let):
             waiting.append(statement.pattern)
+        elif isinstance(statement, ast.Input):
+            waiting.append(statement.name)
         elif isinstance(statement, ast.Module) and all(isinstance(part, str) for part in statement.label.parts):
             waiting.append(ast.Name("".join(map(str, statement.label.parts)), statement.label.span))
         while waiting:
@@ -107,7 +123,6 @@ class Statements:
                 else:
                     context.scope.bind(statement.name, as_value(context.inputs[statement.name.text]))
             case ast.Output():
-                _directly("an output", statement.span, context)
                 context.results.extend((name, statement.training) for name in statement.names)
             case ast.Expect():
                 _directly("an `expect`", statement.span, context)  # checked when the whole network stands
@@ -115,69 +130,29 @@ class Statements:
                     help = "in a block, write `require`"
                     raise stop("E0405", statement.span, "an `expect` is about a whole network", "in a block", help=help)
             case ast.Module():
-                yield self._module(statement, context)
+                yield declare_module(self, statement, context)
             case ast.Init():
-                yield self._init(statement, context)
+                yield declare_init(self, statement, context)
             case ast.Function():
-                word = statement.span.text.split(maxsplit=1)[0]
-                raise stop("E0010", statement.span, f"this version of archc does not know `{word}` here", "not yet")
+                context.scope.bind(statement.name, self.evaluator.function(statement, context.scope))
         return value
-
-    def _module(self, statement: ast.Module, context: Context) -> Task[None]:
-        """Declare a module: it has its path and its place here, and is applied where its name is a stage."""
-        text = yield self.evaluator.template(statement.label, context.scope)
-        found = yield self.evaluator.name(statement.use.name, context.scope)
-        if not isinstance(found, BlockValue | OpValue):
-            label = f"is {kind_of(found)}"
-            raise stop("E0103", statement.use.name.span, "a module is made of an op or a block", label)
-        given = yield bind_stage(self, found, statement.use, context)
-        path = context.paths.label(Tag(text, statement.label.span))
-        module = ModuleValue(found, given, context.paths.prefix, path, self.builder.place(), statement.label.span)
-        place = Label(statement.label.span, "never applied")
-        help = f"its sizes follow from its input: apply it, `-> {text}`, or remove it"
-        message = f"the module `{path}` is never applied, so it is not made"
-        self.unapplied[path] = Diagnostic("W0102", message, place, (), context.frame.trace(), help)
-        context.scope.bind(ast.Name(text, statement.label.span), module)
-
-    def _init(self, statement: ast.Init, context: Context) -> Task[None]:
-        """Keep how the weights of an op start, until the braces around end."""
-        name = statement.op
-        is_own = context.scope.find(name.text) is not None or name.text in context.scope.unit.names
-        found = OpValue(OPS[name.text], {}) if name.text in OPS and not is_own else None
-        found = found or (yield self.evaluator.name(name, context.scope))
-        if not isinstance(found, OpValue):
-            raise stop("E0103", name.span, "`init` takes the name of an op", f"is {kind_of(found)}")
-        if found.op.weights is no_weights or found.op.own:
-            help = "give it to the value itself, `NAME: parameter(shape, init=...)`" if found.op.own else ""
-            raise stop("E0204", name.span, f"`{found.op.name}` has no weights to initialise", "without any", help=help)
-        use = statement.initializer
-        value = yield self.evaluator.name(use.name, context.scope)
-        if not isinstance(value, InitializerValue):
-            help = "it is a function of `torch.nn.init` without its underscore: " + ", ".join(INITIALIZERS)
-            message = f"`{use.name.text}` is {kind_of(value)}, not an initializer"
-            raise stop("E0204", use.name.span, message, "how do the weights start?", help=help)
-        passed = yield self.evaluator.arguments(use.arguments or (), context.scope)
-        given = bind_initializer(value, passed, use.span, whole=True)
-        parameter = statement.parameter.text if statement.parameter is not None else ""
-        for rule in self._open_rules[-1]:
-            if rule.op is found.op and rule.parameter == parameter:
-                related = [Label(rule.span, "here first")]
-                raise stop("E0203", statement.span, "these weights are initialised twice", "again", related=related)
-        start = initialisation(value._replace(bound=given), use.span)
-        self._open_rules[-1].append(Rule(found.op, parameter, start, 0, 0, statement.span))
 
     def claim(self, test: ast.Expression, message: ast.Template | None, scope: Scope, title: str) -> Task[None]:
         """Check a `require` or an `expect`."""
         if (yield self.evaluator.truth(test, scope)):
             return
         said = title if message is None else (yield self.evaluator.template(message, scope))
-        found = []
+        found: list[str] = []
         if isinstance(test, ast.Comparison):
             for side in (test.first, *(operand for _, operand in test.rest)):
-                if not isinstance(side, ast.Literal):
-                    value = yield self.evaluator.evaluate(side, scope)
-                    # Long numbers as one types them: 11_689_512.
-                    found.append(f"{side.span.text} is {f'{value:_}' if type(value) is int else show(value)}")
+                value = yield self.evaluator.evaluate(side, scope)
+                # Long numbers as one types them: 11_689_512.
+                shown = f"{value:_}" if type(value) is int else show(value)
+                if "".join(side.span.text.split()) != "".join(shown.split()) and not isinstance(side, ast.Literal):
+                    if found and [operator for operator, _ in test.rest] == ["=="]:
+                        found[-1] += f", expected {shown}"
+                    else:
+                        found.append(f"{side.span.text} is {shown}")
         raise stop("E0601", test.span, said, "; ".join(found) or "is false")
 
     # ---- pipelines
@@ -185,14 +160,21 @@ class Statements:
     def _pipeline(self, pipeline: ast.Pipeline, value: Flow, context: Context) -> Task[Flow]:
         for stage in pipeline.stages:
             if isinstance(value, tuple):
+                names = ", ".join("abcdefgh"[: len(value)])
                 raise stop(
                     "E0402",
                     stage.span,
                     f"{len(value)} values come before this, and a stage takes one",
                     "which of them?",
-                    help="end the statement before this with `as (a, b)`, and go on from one of the names",
+                    help=f"end the statement before this with `as ({names})`; the next one goes on from `a`",
                 )
-            value = yield self._stage(stage, value, context)
+            try:
+                value = yield self._stage(stage, value, context)
+            except Limit:
+                raise
+            except Stop as error:  # what is wrong in the stages after it is found too
+                self.report(error, None, context)
+                value = POISON
         if pipeline.binding is not None:
             self._name(pipeline.binding, value, context.scope)
         elif isinstance(value, tuple):
@@ -212,15 +194,16 @@ class Statements:
         if value is None:
             raise stop("E0403", pattern.span, "there is no value here to name", "nothing flows")
         if isinstance(pattern, ast.Name) and isinstance(value, tuple):
-            help = "write as many names in brackets: `as (a, b)`"
+            names = ", ".join((pattern.text, *"abcdefgh"[: len(value) - 1]))
+            help = f"write {len(value)} names in parentheses: `as ({names})`"
             raise stop("E0402", pattern.span, f"{len(value)} values cannot have one name", "one name", help=help)
 
         def bind(name: ast.Name, wire: object) -> None:
-            assert isinstance(wire, int)
-            scope.bind(name, Wire(wire))
-            self.builder.names.setdefault(wire, name.text)
+            assert isinstance(wire, Wire)
+            scope.bind(name, wire)
+            self.builder.names.setdefault(wire.value, name.text)
 
-        unpack(pattern, value, bind)
+        unpack(pattern, tuple(map(Wire, value)) if isinstance(value, tuple) else as_value(value), bind)
 
     def _stage(self, stage: ast.Stage, value: Flow, context: Context) -> Task[Flow]:
         self.builder.step(stage.span)
@@ -260,13 +243,15 @@ class Statements:
     # ---- loops
 
     def _rounds(self, loop: ast.For | ast.Repeat, context: Context) -> Task[tuple[Sequence[object], Context]]:
-        """What a loop goes over, and what it gives to its rounds; loops in loops are multiplied before they run."""
+        """What a loop goes over, and what it gives to its rounds; loops in loops are counted before they run."""
         items = yield self._items(loop, context)
         rounds = (*context.rounds, len(items))
-        if prod(rounds) > MOST_LAYERS:
-            chain = " x ".join(str(count) for count in rounds if count > 1)
-            error = stop("E0702", loop.span, f"these loops have {chain} rounds", f"more than {MOST_LAYERS} rounds")
-            raise Limit(error.diagnostic)
+        if prod(rounds) > self.builder.limit:
+            self.builder.look_ahead()
+            if len(items) > self.builder.limit:
+                message, help = f"this loop has {len(items):,} rounds", "`--max-layers` raises the limit"
+                label = f"more than {self.builder.limit:,}, the most layers of a network"
+                raise Limit(stop("E0702", loop.span, message, label, help=help).diagnostic)
         return items, context._replace(rounds=rounds)
 
     def _items(self, loop: ast.For | ast.Repeat, context: Context) -> Task[Sequence[object]]:
@@ -320,10 +305,11 @@ class Statements:
         """Run a statement as a branch; a loop that is the whole statement makes one branch per round."""
         action, span = pipeline.stages[0].action, pipeline.span
         sole = len(pipeline.stages) == 1 and pipeline.binding is None and pipeline.stages[0].label is None
-        if isinstance(action, ast.If) and action.otherwise is None:
+        open_if = _without_else(action) if isinstance(action, ast.If) else None
+        if open_if is not None:
             raise stop(
                 "E0404",
-                action.span,
+                open_if.span,
                 "a branch always needs a value, and this `if` has no `else`",
                 "what when it is false?",
                 help="add `else { identity }` for the value itself",
@@ -365,13 +351,26 @@ class Statements:
         """The value that an `output` statement names."""
         binding = context.scope.find(name.text)
         if binding is None:
-            raise unknown(name, context.scope)
+            raise unknown(name, context.scope, output=True)
         if binding.value is POISON:
             return POISON
         if not isinstance(binding.value, Wire):
             label = f"is {kind_of(binding.value)}"
             raise stop("E0405", name.span, f"`{name.text}` is not a value of the network", label)
         return binding.value.value
+
+
+def _without_else(action: ast.If) -> ast.If | None:
+    """The last `if` of a chain of `else if` that no `else` ends; one in braces of its own is not of the chain."""
+    while action.otherwise is not None:
+        match action.otherwise.statements:
+            case (ast.Pipeline(stages=(ast.Stage(action=ast.If() as following),)),) if (
+                following.span == action.otherwise.span
+            ):
+                action = following
+            case _:
+                return None
+    return action
 
 
 def _directly(what: str, span: Span, context: Context) -> None:

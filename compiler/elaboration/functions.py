@@ -80,6 +80,8 @@ def _modulo(a: object, b: object) -> object:
 
 def _divide(a: object, b: object) -> object:
     _nonzero(b)
+    if isinstance(a, Symbolic) or isinstance(b, Symbolic):
+        raise NoResult("a size has no fraction: divide it by `//`")
     return number(a) / number(b)
 
 

@@ -1,10 +1,19 @@
-"""Items and slices of lists, tuples and text."""
+"""Parts of values: items and slices of lists, tuples and text, the sizes of values of the network."""
 
 from collections.abc import Sequence
 
-from archc.compiler.problems import Stop, stop
+from archc.compiler.algebra.sizes import Size
+from archc.compiler.problems import Stop, did_you_mean, stop
 from archc.compiler.values import kind_of, show
 from archc.dsl import ast
+
+SIZES = {
+    "shape": "all sizes, as a list",
+    "channels": "the first size",
+    "height": "the size before the last",
+    "width": "the last size",
+    "features": "the last size",
+}
 
 
 def item_of(value: object, index: object, expression: ast.Index) -> object:
@@ -47,4 +56,35 @@ def items_between(value: object, bounds: Sequence[object], expression: ast.Slice
 
 
 def _no_items(value: object, expression: ast.Index | ast.Slice) -> Stop:
-    return stop("E0204", expression.value.span, f"{kind_of(value)} has no items", f"is {show(value)}")
+    help = f"a list is written in brackets: `[{show(value)}]`" if isinstance(value, int | float) else ""
+    return stop("E0204", expression.value.span, f"{kind_of(value)} has no items", f"is {show(value)}", help=help)
+
+
+def size_of_value(shape: tuple[Size, ...], expression: ast.Attribute) -> object:
+    """Return `value.channels` and its like, from the sizes of the value.
+
+    Raises:
+        Stop: there is no such size.
+    """
+    name = expression.name
+    if name.text not in SIZES:
+        known = ", ".join(f"`.{size}`" for size in SIZES)
+        raise stop(
+            "E0101",
+            name.span,
+            f"a value has no `.{name.text}`",
+            "unknown",
+            help=did_you_mean(name.text, SIZES) or f"it has {known}",
+        )
+    if name.text == "shape":
+        return list(shape)
+    at = {"channels": 0, "height": -2, "width": -1, "features": -1}[name.text]
+    if len(shape) < max(1, -at):
+        raise stop(
+            "E0303",
+            expression.span,
+            f"this value has no `.{name.text}`",
+            f"it has {len(shape)} size{'s' * (len(shape) != 1)}",
+            help=f"`.{name.text}` is {SIZES[name.text]}",
+        )
+    return shape[at]

@@ -7,19 +7,26 @@ from archc.compiler.elaboration.functions import BUILTINS
 from archc.compiler.elaboration.scope import Scope
 from archc.compiler.ops import OPS
 from archc.compiler.problems import Stop, did_you_mean, stop
-from archc.compiler.values import kind_of, show
+from archc.compiler.values import Wire, kind_of, show
 from archc.dsl import ast
 from archc.dsl.diagnostics import Label
 from archc.dsl.node import Node
 from archc.dsl.source import Span
 
 
-def unknown(name: ast.Name, scope: Scope) -> Stop:
-    """Make the diagnostic for a name that is bound to nothing here, saying where it is bound when it is, elsewhere."""
+def unknown(name: ast.Name, scope: Scope, *, output: bool = False) -> Stop:
+    """Make the diagnostic for a name that is bound to nothing here, saying where it is bound when it is, elsewhere.
+
+    `output` says that the name stands in an `output`.
+    """
+    said = _said_in(scope)
     if name.text == "in":
-        help = "an arch, and a block with `input`, start from the names of their inputs"
+        listed = " or ".join(f"`{each}`" for each in said.inputs)
+        help = f"write the name of an input: {listed}" if listed else "an arch starts from the names of its inputs"
         return stop("E0403", name.span, "there is no `in` here", "the inputs here have names", help=help)
-    said = _said_in(scope.body) if scope.body is not None else Said({}, {})
+    if name.text == "identity":
+        help = "values stand in braces: `add { identity; ... }`"
+        return stop("E0103", name.span, "`identity` is a stage, not a setting", "in parentheses", help=help)
     elsewhere, label = said.bound.get(name.text), said.labels.get(name.text)
     if elsewhere is not None:
         when = "later" if elsewhere.start > name.span.start else "where it is not seen"
@@ -40,31 +47,51 @@ def unknown(name: ast.Name, scope: Scope) -> Stop:
             related=[Label(label, "names the module, for the `state_dict`")],
             help=f"name the value too: end that statement with `as {name.text}`",
         )
-    near = did_you_mean(name.text, [*scope.known(), *BUILTINS, *OPS])
-    return stop(
-        "E0101", name.span, f"unknown name `{name.text}`", "not known here", help=near or "`archc ops` lists the ops"
-    )
+    related, help = _of_another(name.text, scope)
+    if not help:
+        from archc.compiler.elaboration.foreign import stage_meant  # only when there is a mistake to explain
+
+        help = did_you_mean(name.text, scope.known()) or stage_meant(name.text)
+    if not help and output:
+        help = f"end the statement that leaves this result with `as {name.text}`"
+    help = help or did_you_mean(name.text, [*BUILTINS, *OPS]) or "`archc ops` lists the ops"
+    return stop("E0101", name.span, f"unknown name `{name.text}`", "not known here", help=help, related=related)
+
+
+def _of_another(text: str, scope: Scope) -> tuple[list[Label], str]:
+    """Where another block or arch of the file has a parameter of this name, which is not seen here."""
+    own = next((item for item in scope.unit.file.items if getattr(item, "body", None) is scope.body), None)
+    for item in scope.unit.file.items:
+        if isinstance(item, ast.Arch | ast.Block) and item is not own:
+            for parameter in item.parameters:
+                if parameter.name.text == text:
+                    what = f"block `{own.name.text}`" if isinstance(own, ast.Block) else "what uses it"
+                    related = [Label(parameter.name.span, f"a parameter of `{item.name.text}`, seen there only")]
+                    return related, f"hand it on: make `{text}` a parameter of {what} too"
+    return [], ""
 
 
 class Said(NamedTuple):
-    """The names that a body binds anywhere, and its labels; each with its first place."""
+    """The names that a body binds anywhere, and its labels, each with its first place; the names of its inputs."""
 
     bound: dict[str, Span]
     labels: dict[str, Span]
+    inputs: list[str]
 
 
-_last: list[tuple[ast.Body, Said]] = []
-
-
-def _said_in(body: ast.Body) -> Said:
-    # The last answer is kept: a text with many unknown names asks as often.
-    if not _last or _last[0][0] is not body:
-        _last[:] = [(body, _search(body))]
-    return _last[0][1]
+def _said_in(scope: Scope) -> Said:
+    """What the body around a scope says; a text with many unknown names asks as often, so the file keeps the answer."""
+    body = scope.body
+    if body is None:
+        return Said({}, {}, [])
+    known = scope.unit.said.get(id(body))
+    if not isinstance(known, Said):
+        known = scope.unit.said[id(body)] = _search(body)
+    return known
 
 
 def _search(body: ast.Body) -> Said:
-    said = Said({}, {})
+    said = Said({}, {}, [])
     waiting: list[object] = [body]
     while waiting:
         node = waiting.pop()
@@ -77,6 +104,14 @@ def _search(body: ast.Body) -> Said:
                         names.extend(part.items)
                     elif part is not None:
                         said.bound.setdefault(part.text, part.span)
+            case ast.Repeat(name=ast.Name(text=text, span=span)):
+                said.bound.setdefault(text, span)
+            case ast.Input(name=name):
+                said.inputs.append(name.text)
+            case ast.Function(name=name):
+                said.bound.setdefault(name.text, name.span)
+            case ast.Module(label=ast.Template(parts=(str(text),), span=span)):
+                said.bound.setdefault(text, span)
             case ast.Stage(label=ast.Template(parts=(str(text),), span=span)):
                 said.labels.setdefault(text, span)
         if isinstance(node, Node):
@@ -99,18 +134,13 @@ def unpack(pattern: ast.Pattern, value: object, bind_name: Callable[[ast.Name, o
             bind_name(part, item)
             continue
         if type(item) not in (list, tuple):
-            raise stop(
-                "E0204",
-                part.span,
-                f"this needs {len(part.items)} values, and there is {kind_of(item)}",
-                f"gets {show(item)}",
-            )
+            message = f"this needs {len(part.items)} values, and there is {kind_of(item)}"
+            raise stop("E0204", part.span, message, "one value" if isinstance(item, Wire) else f"is {show(item)}")
         assert isinstance(item, list | tuple)
         if len(item) != len(part.items):
-            raise stop(
-                "E0204",
-                part.span,
-                f"this needs {len(part.items)} values, and there are {len(item)}",
-                f"gets {show(item)}",
-            )
+            message = f"this needs {len(part.items)} values, and there are {len(item)}"
+            if any(isinstance(each, Wire) for each in item):
+                help = f"write {len(item)} names: `as ({', '.join('abcdefgh'[: len(item)])})`"
+                raise stop("E0402", part.span, message, f"{len(part.items)} names", help=help)
+            raise stop("E0204", part.span, message, f"gets {show(item)}")
         waiting.extend(reversed(list(zip(part.items, item, strict=True))))

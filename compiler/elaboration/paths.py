@@ -56,7 +56,16 @@ class Paths:
                 f"two modules have the path `{path}`",
                 "here again",
                 related=[Label(self._taken[text], "here first")],
-                help=f"give one of them another label; in a loop let the label count: `{text}{{i}}:`",
+                help=self._another(text),
             )
         self._taken[text] = span
         return path
+
+    def _another(self, text: str) -> str:
+        """What to write instead of a label that is taken."""
+        if text.isidentifier():
+            return f"give one of them another label; in a loop let the label count: `{text}{{i}}:`"
+        if text.isdigit():
+            free = next(str(number) for number in range(len(self._taken) + 1) if str(number) not in self._taken)
+            return f'unlabelled stages are numbered from 0, and so are these: write `"{free}":`, or label all of them'
+        return f'give one of them another label; in a loop let the label count: `"{text}-{{i}}":`'

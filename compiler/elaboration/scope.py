@@ -20,6 +20,12 @@ class Binding(NamedTuple):
     span: Span
 
 
+def is_symbol(name: ast.Name, scope: "Scope") -> bool:
+    """Say whether a name that stands as a size is a symbol: of capitals and digits, and bound to nothing."""
+    capitals = name.text[0].isalpha() and name.text.upper() == name.text and name.text.isalnum()
+    return capitals and scope.find(name.text) is None and name.text not in scope.unit.names
+
+
 class Scope:
     """The names of a block (no parent), of a round of a loop, or of a function; behind them stand those of the file."""
 
@@ -39,6 +45,18 @@ class Scope:
                 return scope.names[name]
             scope = scope.parent
         return None
+
+    def seen(self) -> "Scope":
+        """Return a scope with all names that are bound so far, as a function sees them that stands here."""
+        scope: Scope | None = self
+        around = []
+        while scope is not None:
+            around.append(scope.names)
+            scope = scope.parent
+        result = Scope(self.unit, None, self.body)
+        for names in reversed(around):
+            result.names.update(names)
+        return result
 
     def known(self) -> Iterator[str]:
         """Yield the names that are visible here, without those of the language."""

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 
+from archc.compiler.ops import OPS
 from archc.compiler.problems import did_you_mean, stop
-from archc.compiler.values import BlockValue, OpValue, kind_of, show
+from archc.compiler.values import BlockValue, ExternValue, ModuleValue, OpValue, kind_of, show
 from archc.dsl import ast
 from archc.dsl.source import Span
 
@@ -14,9 +15,14 @@ TYPES: dict[str, tuple[str, Callable[[object], bool]]] = {
     "bool": ("true or false", lambda value: isinstance(value, bool)),
     "list": ("a list", lambda value: type(value) is list),
     "tuple": ("a tuple", lambda value: type(value) is tuple),
-    "block": ("a block", lambda value: isinstance(value, BlockValue)),
-    "op": ("an op", lambda value: isinstance(value, OpValue)),
+    "block": ("a block", lambda value: isinstance(_applied(value), BlockValue | ExternValue)),
+    "op": ("an op", lambda value: isinstance(_applied(value), OpValue | ExternValue)),
 }
+
+
+def _applied(value: object) -> object:
+    """What a stage applies: of a declared module, what it is made of."""
+    return value.value if isinstance(value, ModuleValue) else value
 
 
 def check_type(type_name: ast.Name, parameter: str, value: object, span: Span, what: str) -> None:
@@ -32,6 +38,12 @@ def check_type(type_name: ast.Name, parameter: str, value: object, span: Span, w
         )
     words, accepts = TYPES[type_name.text]
     if not accepts(value):
-        raise stop(
-            "E0204", span, f"`{parameter}` of {what} must be {words}, and this is {kind_of(value)}", f"is {show(value)}"
-        )
+        help = ""
+        if isinstance(value, str) and value in OPS:
+            help = f"an op is passed by its name, without quotes: `{value}`"
+        elif isinstance(value, str) and value.isdigit() and accepts(int(value)):
+            help = f"write `{int(value)}` without quotes"
+        elif isinstance(value, float) and value.is_integer() and accepts(int(value)):
+            help = f"write `{int(value)}`, or `int(...)` around it; `/` leaves a fraction, `//` a whole number"
+        message = f"`{parameter}` of {what} must be {words}, and this is {kind_of(value)}"
+        raise stop("E0204", span, message, f"is {show(value)}", help=help)

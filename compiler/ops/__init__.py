@@ -5,18 +5,22 @@ from archc.compiler.ops.arithmetic import ARITHMETICS
 from archc.compiler.ops.attention import ATTENTIONS
 from archc.compiler.ops.combine import COMBINATIONS
 from archc.compiler.ops.convolution import CONVOLUTIONS
+from archc.compiler.ops.copies import COPIES
 from archc.compiler.ops.edge import EDGES
 from archc.compiler.ops.embedding import EMBEDDINGS
 from archc.compiler.ops.entry import Op
+from archc.compiler.ops.grid import GRIDS
 from archc.compiler.ops.linear import LINEARS
 from archc.compiler.ops.norm import NORMS
 from archc.compiler.ops.part import PARTS
+from archc.compiler.ops.patches import PATCHES
 from archc.compiler.ops.pooling import POOLINGS
 from archc.compiler.ops.rearrange import REARRANGEMENTS
 from archc.compiler.ops.recurrent import RECURRENTS
 from archc.compiler.ops.regularisation import REGULARISATIONS
 from archc.compiler.ops.resample import RESAMPLINGS
 from archc.compiler.ops.shape import SHAPES
+from archc.compiler.ops.unpooling import UNPOOLINGS
 from archc.compiler.ops.value import VALUES
 
 FAMILIES: tuple[tuple[Op, ...], ...] = (
@@ -24,6 +28,7 @@ FAMILIES: tuple[tuple[Op, ...], ...] = (
     LINEARS,
     NORMS,
     POOLINGS,
+    UNPOOLINGS,
     ACTIVATIONS,
     REGULARISATIONS,
     COMBINATIONS,
@@ -31,7 +36,10 @@ FAMILIES: tuple[tuple[Op, ...], ...] = (
     EDGES,
     PARTS,
     REARRANGEMENTS,
+    PATCHES,
+    COPIES,
     RESAMPLINGS,
+    GRIDS,
     ARITHMETICS,
     ATTENTIONS,
     RECURRENTS,

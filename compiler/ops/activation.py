@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import REQUIRED, Call, Construct, Example, Expression, Op, Parameter, Problem, Weight
+from archc.compiler.ops.field import Field, identity, mixing
 from archc.compiler.ops.kinds import AXIS, NON_NEGATIVE_NUMBER, NUMBER, POSITIVE, choice, optional
 from archc.compiler.ops.rules import applied, axis, construct, elementwise, floating, position, rank, same
 
@@ -260,6 +261,7 @@ def _normalizing(name: str, torch_class: str, summary: str) -> Op:
         shape=shape,
         module=module,
         function=lambda call: applied(f"F.{name}", module(call)),
+        field=lambda call, source, result: mixing(_along(call, name))(call, source, result),
         label=lambda call: name.replace("_", " "),
         examples=(
             Example(name, ((10,),)),
@@ -289,6 +291,13 @@ def glu_shape(call: Call) -> tuple[Tensor, ...]:
     return (call.x._replace(shape=(*call.x.shape[:place], size // 2, *call.x.shape[place + 1 :])),)
 
 
+def glu_field(call: Call, source: int, result: int) -> Field:
+    place = position(call.x, call.integer("dim"))
+    axes = identity(call.x)
+    axes[place] = None
+    return Field(tuple(axes), (), (place,))  # each place reads two, half the axis apart
+
+
 def glu_module(call: Call) -> Construct:
     return construct("nn.GLU", keywords=[("dim", call.integer("dim"), -1)])
 
@@ -305,6 +314,7 @@ GLU = Op(
     shape=glu_shape,
     module=glu_module,
     function=glu_function,
+    field=glu_field,
     label=lambda call: "GLU",
     examples=(Example("glu", ((10,),)), Example("glu(dim=1)", ((8, 5, 5),)), Example("glu(1)", ((8, 5),))),
 )

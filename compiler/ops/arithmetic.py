@@ -5,6 +5,7 @@ from collections.abc import Callable
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.combine import aligned
 from archc.compiler.ops.entry import Call, Example, Expression, Op, Parameter, Problem
+from archc.compiler.ops.field import Field, identity, mixing
 from archc.compiler.ops.kinds import AXES, AXIS, FLAG, NON_NEGATIVE_NUMBER, NUMBER, optional
 from archc.compiler.ops.rules import FLOATING, elementwise, floating, plain, position, positions, promoted, same
 
@@ -165,6 +166,12 @@ def _summed(dtype: str) -> str:
     return dtype if dtype in FLOATING else "int64"
 
 
+def reduced_field(call: Call, source: int, result: int) -> Field:
+    removed, keep = positions(call), call.flag("keepdim")
+    axes = enumerate(identity(call.x))
+    return Field(tuple(None if place in removed else axis for place, axis in axes if keep or place not in removed))
+
+
 def _reduction(
     name: str,
     summary: str,
@@ -204,6 +211,7 @@ def _reduction(
         parameters=(Parameter("dim", AXIS if only_one else AXES), Parameter("keepdim", FLAG, False)),
         shape=shape,
         function=function,
+        field=reduced_field,
         label=lambda call: name,
         examples=(
             Example(f"{name}(1)", ((4, 5),)),
@@ -243,6 +251,7 @@ CUMSUM = Op(
     parameters=(Parameter("dim", AXIS),),
     shape=_on_axis("cumsum"),
     function=lambda call: Expression("{0}.cumsum(dim={dim})", {"dim": call.integer("dim")}),
+    field=lambda call, source, result: mixing(position(call.x, call.integer("dim")))(call, source, result),
     label=lambda call: "cumsum",
     examples=(Example("cumsum(1)", ((4, 5),)), Example("cumsum(-1)", ((4,),))),
 )

@@ -3,6 +3,7 @@
 from archc.compiler.algebra.sizes import Size
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Example, Expression, Op, Parameter, Problem, Weight
+from archc.compiler.ops.field import Field, mixing, whole
 from archc.compiler.ops.kinds import FLAG, POSITIVE, POSITIVE_NUMBER, PROBABILITY, optional
 from archc.compiler.ops.rules import batched, construct, divided, elements, floating, same_dtype
 
@@ -83,6 +84,13 @@ def multihead_attention_macs(call: Call) -> Size:
     return projections + query.shape[0] * seen * (2 * width)
 
 
+def _attended_field(call: Call, source: int, result: int) -> Field:
+    """A place of the output is one of the query; keys and values are read as a whole."""
+    if len(call.inputs) == 1:
+        return whole(call, source, result)
+    return mixing(-1)(call, source, result) if source == 0 else mixing(-2, -1)(call, source, result)
+
+
 def _attended(call: Call) -> Expression:
     inputs = "{0}, {1}, {2}" if len(call.inputs) == 3 else "{0}, {0}, {0}"
     return Expression(f"{{module}}({inputs}, need_weights=False)[0]")
@@ -90,6 +98,7 @@ def _attended(call: Call) -> Expression:
 
 MULTIHEAD_ATTENTION = Op(
     name="multihead_attention",
+    inferred=("embed_dim", "kdim", "vdim"),
     role="attention",
     summary="Attention with several heads and learned projections: of one sequence to itself, or of query, key, value.",
     parameters=(
@@ -118,6 +127,7 @@ MULTIHEAD_ATTENTION = Op(
     apply=_attended,
     weights=multihead_attention_weights,
     macs=multihead_attention_macs,
+    field=_attended_field,
     label=lambda call: f"attention, {call.integer('num_heads')} heads",
     examples=(
         Example("multihead_attention(4)", ((7, 16),)),
@@ -183,6 +193,7 @@ SCALED_DOT_PRODUCT_ATTENTION = Op(
     shape=dot_product_shape,
     function=dot_product_function,
     macs=dot_product_macs,
+    field=_attended_field,
     label=lambda call: "attention",
     examples=(
         Example("scaled_dot_product_attention", ((4, 7, 8), (4, 9, 8), (4, 9, 6))),

@@ -3,8 +3,10 @@
 from archc.compiler.algebra.sizes import Size
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Example, Expression, Op, Parameter, Problem
+from archc.compiler.ops.field import Along, Field, alike, identity
 from archc.compiler.ops.kinds import AXIS, NUMBER, optional
 from archc.compiler.ops.rules import FLOATING, elements, position, promoted, rank, same_dtype
+from archc.compiler.ops.together import to_add, to_concat
 
 # ---- arithmetic
 
@@ -47,20 +49,12 @@ def _mismatch(call: Call, name: str, first: int, second: int, why: str) -> Probl
     a, b = call.inputs[first], call.inputs[second]
     first, second = sorted((first, second))
     a, b = call.inputs[first], call.inputs[second]
-    help = ""
-    if a.batched and b.batched and len(a.shape) == len(b.shape) >= 2:
-        if a.shape[0] != b.shape[0]:
-            help = (
-                f"bring both to one number of channels, for example with `conv({a.shape[0]}, 1)` on branch {second + 1}"
-            )
-        else:
-            help = "bring both to one resolution: the same strides and paddings on both branches"
     return Problem(
         "E0301",
         f"`{name}` needs inputs of one size: branch {first + 1} is {a}, branch {second + 1} is {b} ({why})",
         f"this branch is {b}",
         input=second,
-        help=help,
+        help=to_add(call.inputs, first, second),
     )
 
 
@@ -199,7 +193,7 @@ def _others_equal(call: Call, name: str, place: int | None, what: str) -> tuple[
                 f"branch {first + 1} is {call.inputs[first]}, branch {second + 1} is {call.inputs[second]}",
                 f"this branch is {call.inputs[second]}",
                 input=second,
-                help=_concat_help(call.inputs[first], call.inputs[second], name),
+                help=to_concat(call.inputs, first, second, place),
             )
     return base
 
@@ -207,12 +201,6 @@ def _others_equal(call: Call, name: str, place: int | None, what: str) -> tuple[
 def _full(x: Tensor) -> tuple[Size, ...]:
     """The sizes with 1 in the place of the batch, where values without one must have 1 as well."""
     return (1, *x.shape) if x.batched else x.shape
-
-
-def _concat_help(a: Tensor, b: Tensor, name: str) -> str:
-    if name != "concat" or len(a.shape) != len(b.shape) or len(a.shape) < 2:
-        return ""
-    return "bring both to one resolution: padding, stride, `crop` or `interpolate` on one of them"
 
 
 def concat_place(call: Call) -> int:
@@ -245,6 +233,20 @@ def _listed(call: Call) -> str:
     return f"[{', '.join(parts)}]"
 
 
+def concat_field(call: Call, source: int, result: int) -> Field:
+    x = call.inputs[source]
+    if not x.batched and call.y.batched:
+        return alike(call, source, result)
+    place = concat_place(call) - call.y.batched
+    offset: Size = 0
+    for other in call.inputs[:source]:
+        offset = offset + _full(other)[place + call.y.batched]
+    axes = identity(x)
+    # A place of the result is one of this input or of another: what it reads where it is one of this.
+    axes[place] = Along((place,), padding=offset) if isinstance(offset, int) else None
+    return Field(tuple(axes), (), () if isinstance(offset, int) else (place,))
+
+
 CONCAT = Op(
     name="concat",
     role="combine",
@@ -254,6 +256,7 @@ CONCAT = Op(
     counts=False,
     shape=concat_shape,
     function=lambda call: Expression(f"torch.cat({_listed(call)}, dim={{dim}})", {"dim": call.integer("dim")}),
+    field=concat_field,
     label=lambda call: "concat",
     examples=(
         Example("concat", ((4, 5, 6), (7, 5, 6))),
@@ -273,6 +276,15 @@ def stack_shape(call: Call) -> tuple[Tensor, ...]:
     return (Tensor((*x.shape[:place], len(call.inputs), *x.shape[place:]), dtype, batch),)
 
 
+def stack_field(call: Call, source: int, result: int) -> Field:
+    x = call.inputs[source]
+    if not x.batched and call.y.batched:
+        return alike(call, source, result)
+    place = position(call.y, call.integer("dim"))
+    axes = identity(x)
+    return Field((*axes[:place], None, *axes[place:]))
+
+
 STACK = Op(
     name="stack",
     role="combine",
@@ -282,6 +294,7 @@ STACK = Op(
     counts=False,
     shape=stack_shape,
     function=lambda call: Expression(f"torch.stack({_listed(call)}, dim={{dim}})", {"dim": call.integer("dim")}),
+    field=stack_field,
     label=lambda call: "stack",
     examples=(
         Example("stack", ((4, 5), (4, 5), (4, 5))),
@@ -364,6 +377,17 @@ def matmul_macs(call: Call) -> Size:
     return elements(call.y.shape) * call.x.shape[-1]
 
 
+def matmul_field(call: Call, source: int, result: int) -> Field:
+    """Rows come from the first value, columns from the second; what is summed over is read as a whole."""
+    x, ranks = call.inputs[source], [len(given.shape) for given in call.inputs]
+    if min(ranks) < 2 or x.batched != call.y.batched:
+        return Field((None,) * len(call.y.shape), (), tuple(range(len(x.shape))))
+    front = Call({}, (x._replace(shape=x.shape[:-2]),), (call.y._replace(shape=call.y.shape[:-2]),))
+    stacked = alike(front, 0, 0)
+    kept = Along((len(x.shape) - 2 + source,))
+    return stacked._replace(axes=(*stacked.axes, *((kept, None) if source == 0 else (None, kept))))
+
+
 MATMUL = Op(
     name="matmul",
     role="combine",
@@ -374,6 +398,7 @@ MATMUL = Op(
     shape=matmul_shape,
     function=lambda call: Expression("{0} @ {1}", atomic=False),
     macs=matmul_macs,
+    field=matmul_field,
     label=lambda call: "matmul",
     examples=(
         Example("matmul", ((4, 5), (5, 6))),

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from archc.compiler.algebra.sizes import Size
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Construct, Example, Op, Parameter, Problem, Weight
+from archc.compiler.ops.field import Along, Field, windows
 from archc.compiler.ops.given import accepting_weights, functional
 from archc.compiler.ops.kinds import COUNT_PER_AXIS, FLAG, PADDING, POSITIVE, SIZE_PER_AXIS, choice
 from archc.compiler.ops.rules import construct, divided, elements, folded, spatial, times
@@ -116,6 +117,17 @@ def conv_macs(call: Call) -> Size:
     return elements(call.y.shape) * elements(conv_weights(call)[0].shape[1:])
 
 
+def conv_field(call: Call, source: int, result: int) -> Field:
+    axes = len(call.x.shape) - 1
+    kernel, stride, dilation = (call.each(name, axes) for name in ("kernel_size", "stride", "dilation"))
+    padding = _padding(call, axes)
+    if isinstance(padding, str):
+        same = padding == "same"
+        padding = tuple(d * (k - 1) // 2 if same else 0 for k, d in zip(kernel, dilation, strict=True))
+    each = zip(kernel, stride, padding, dilation, strict=True)
+    return windows(*(Along((axis,), k, s, p, d) for axis, (k, s, p, d) in enumerate(each, 1)))
+
+
 def _label(call: Call, name: str) -> str:
     axes = len(call.x.shape) - 1
     parts = [f"{name} {'×'.join(map(str, call.each('kernel_size', axes)))}", str(call.integer("out_channels"))]
@@ -136,6 +148,7 @@ def _short(values: tuple[int, ...]) -> str:
 
 CONV = Op(
     name="conv",
+    inferred=("in_channels",),
     role="convolution",
     summary="Convolves a map with learned kernels.",
     parameters=(
@@ -152,6 +165,7 @@ CONV = Op(
     module=conv_module,
     weights=conv_weights,
     macs=conv_macs,
+    field=conv_field,
     label=lambda call: _label(call, "conv"),
     examples=(
         Example("conv(6, 5, padding=2)", ((1, 28, 28),)),
@@ -230,8 +244,19 @@ def transpose_macs(call: Call) -> Size:
     return elements(call.x.shape) * elements(transpose_weights(call)[0].shape[1:])
 
 
+def transpose_field(call: Call, source: int, result: int) -> Field:
+    axes = len(call.x.shape) - 1
+    names = ("kernel_size", "stride", "padding", "dilation")
+    each = zip(*(call.each(name, axes) for name in names), strict=True)
+    # Place o gets from i where o = i s - p + d j: backwards, i s = o + p - d j.
+    return windows(
+        *(Along((axis,), k, 1, d * (k - 1) - p, d, up=s) for axis, (k, s, p, d) in enumerate(each, 1)),
+    )
+
+
 CONV_TRANSPOSE = Op(
     name="conv_transpose",
+    inferred=("in_channels",),
     role="convolution",
     summary="Convolves backwards: enlarges a map with learned kernels.",
     parameters=(
@@ -249,6 +274,7 @@ CONV_TRANSPOSE = Op(
     module=transpose_module,
     weights=transpose_weights,
     macs=transpose_macs,
+    field=transpose_field,
     label=lambda call: _label(call, "conv transpose"),
     examples=(
         Example("conv_transpose(64, 2, stride=2)", ((128, 4, 4),)),

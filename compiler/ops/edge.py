@@ -1,8 +1,9 @@
 """Edges of a value: added by `pad`, cut off by `crop`."""
 
-from archc.compiler.algebra.sizes import Size, Symbolic
+from archc.compiler.algebra.sizes import Size, Symbolic, symbol
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Example, Expression, Op, Parameter, Problem
+from archc.compiler.ops.field import Along, Field, identity
 from archc.compiler.ops.kinds import NUMBER, SIDES, SIZES_PER_AXIS, choice, optional
 from archc.compiler.ops.rules import axis, batched, floating, times
 from archc.compiler.ops.symbolic import placed
@@ -90,6 +91,13 @@ def pad_function(call: Call) -> Expression:
     return Expression(text + ")", {**values, **extra})
 
 
+def pad_field(call: Call, source: int, result: int) -> Field:
+    axes = identity(call.x)
+    for number, before in enumerate(_sides(call)[::2]):
+        axes[-1 - number] = Along((len(axes) - 1 - number,), padding=before)
+    return Field(tuple(axes))
+
+
 PAD = Op(
     name="pad",
     role="shape",
@@ -101,6 +109,7 @@ PAD = Op(
     ),
     shape=pad_shape,
     function=pad_function,
+    field=pad_field,
     label=lambda call: f"pad to {'×'.join(map(str, call.y.shape[1:]))}",
     examples=(
         Example("pad(2)", ((3, 5, 6),)),
@@ -153,7 +162,8 @@ def crop_shape(call: Call) -> tuple[Tensor, ...]:
             input=0,
         )
     front = len(x.shape) - len(wanted)
-    if not all(call.fits(have - want, 0) for have, want in zip(x.shape[front:], wanted, strict=True)):
+    pairs = zip(x.shape[front:], wanted, strict=True)
+    if not all(call.fits(want) and call.fits(have - want, 0) for have, want in pairs):
         raise Problem(
             "E0302",
             f"`crop` only makes smaller: the input is {times(x.shape[front:])}, wanted is {times(wanted)}",
@@ -174,6 +184,11 @@ def crop_function(call: Call) -> Expression:
         if have == want:
             parts.append(":")
             continue
+        if isinstance(want, int) and not isinstance(have, int):
+            # Counted from the axis itself: its size need not be told by others.
+            start = (symbol(f"{{0}}.shape[{axis(call.x, len(call.x.shape) - len(wanted) + number)}]") - want) // 2
+            parts.append(f"{start}:{start + want}")
+            continue
         start = (have - want) // 2
         end: Size | None = start + want
         if not isinstance(have, int) and isinstance(have - want, int):
@@ -187,6 +202,22 @@ def crop_function(call: Call) -> Expression:
     return Expression(f"{{0}}[..., {', '.join(parts)}]", values)
 
 
+def crop_field(call: Call, source: int, result: int) -> Field:
+    if source > 0:  # only its size is read
+        every = tuple(range(len(call.inputs[source].shape)))
+        return Field((None,) * len(call.y.shape), every)
+    axes = identity(call.x)
+    lost = []
+    for place, (have, want) in enumerate(zip(call.x.shape, call.y.shape, strict=True)):
+        start = (have - want) // 2
+        if isinstance(start, int):
+            axes[place] = Along((place,), padding=-start)
+        else:
+            axes[place] = None
+            lost.append(place)
+    return Field(tuple(axes), (), tuple(lost))
+
+
 CROP = Op(
     name="crop",
     role="shape",
@@ -195,6 +226,7 @@ CROP = Op(
     inputs=(1, 2),
     shape=crop_shape,
     function=crop_function,
+    field=crop_field,
     label=lambda call: f"crop to {'×'.join(map(str, call.y.shape[1:]))}",
     examples=(
         Example("crop(4)", ((3, 9, 8),)),

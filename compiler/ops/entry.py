@@ -6,6 +6,9 @@ from typing import NamedTuple
 from archc.compiler.algebra.conditions import Conditions
 from archc.compiler.algebra.sizes import Size, symbols
 from archc.compiler.ir import Tensor
+from archc.compiler.ops.field import Rule, alike
+from archc.dsl.diagnostics import Label
+from archc.dsl.source import Span
 
 
 class Kind(NamedTuple):
@@ -48,6 +51,7 @@ class Weight(NamedTuple):
 class Construct(NamedTuple):
     """A module to construct: `nn.Conv2d(3, 64, kernel_size=7)`.
 
+    `callee` is what Python calls, or `package.module:Class` of what has to be imported.
     Arguments are `(name or None, value)`; those equal to torch's default are left out. Values are ints, floats,
     strings, booleans, `None` and tuples of them; those of a tensor may be lists, and tensors that are constructed.
     """
@@ -79,6 +83,14 @@ class Statements(NamedTuple):
     lines: tuple[str, ...]
 
 
+class External(NamedTuple):
+    """A class of one's own: `name` is what its module calls it (`Outer.Inner` in a class), `span` who declares it."""
+
+    module: str
+    name: str
+    span: Span
+
+
 class Example(NamedTuple):
     """A use of the operator in the language, and the sizes of its inputs, without the batch.
 
@@ -108,11 +120,19 @@ class Problem(Exception):
     """A use of an operator that cannot be, as its rule found it; `infer` adds the place.
 
     `argument` names the argument to point at, `input` the number of the input; with neither, the operator's name is
-    pointed at.
+    pointed at. `related` are further places that show the cause.
     """
 
     def __init__(
-        self, code: str, message: str, label: str, *, help: str = "", argument: str = "", input: int | None = None
+        self,
+        code: str,
+        message: str,
+        label: str,
+        *,
+        help: str = "",
+        argument: str = "",
+        input: int | None = None,
+        related: tuple[Label, ...] = (),
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -121,6 +141,7 @@ class Problem(Exception):
         self.help = help
         self.argument = argument
         self.input = input
+        self.related = related
 
 
 class Call:
@@ -258,7 +279,7 @@ class Op(NamedTuple):
     """An operator of the language.
 
     name        as the text writes it
-    role        what kind it is, for colours and legends: a key of `archc.compiler.ops.ROLES`
+    role        what kind it is, for colours and legends: a key of `archc.compiler.ops.ROLES`, or "extern"
     summary     one line of documentation
     parameters  those of the `nn.Module`, without the ones that the input's sizes determine
     shape       the types of its outputs; raises `Problem` for what torch would refuse
@@ -278,7 +299,10 @@ class Op(NamedTuple):
     tensor      what makes a value of the network's own
     weights     the tensors its module keeps, in torch's order
     macs        multiply-adds for one sample, exact; of convolutions, linear layers, matrix products and attention
+    field       which places of its inputs a place of its outputs reads; one that changes no size reads its own place
     label       what a diagram writes in its box
+    external    of a class of one's own, whose weights and cost nobody here knows: how it is imported
+    inferred    torch's parameters that the input's sizes determine here; where torch's come first, the first of them
     """
 
     name: str
@@ -298,4 +322,7 @@ class Op(NamedTuple):
     tensor: Callable[[Call], Construct] | None = None
     weights: Callable[[Call], tuple[Weight, ...]] = no_weights
     macs: Callable[[Call], Size] = no_macs
+    field: Rule = alike
     label: Callable[[Call], str] | None = None
+    external: External | None = None
+    inferred: tuple[str, ...] = ()

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from archc.compiler.algebra.sizes import Size
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Construct, Example, Expression, Op, Problem, Weight
+from archc.compiler.ops.field import Field, whole
 
 NAMES = ("weight", "bias")
 Derive = Callable[[Call, tuple[int, ...]], Mapping[str, object]]
@@ -71,6 +72,9 @@ def accepting_weights(
         assert op.label is not None
         return op.label(resolved(call))
 
+    def field(call: Call, source: int, result: int) -> Field:
+        return op.field(resolved(call), source, result) if source == 0 else whole(call, source, result)
+
     def given(call: Call) -> Expression:
         return function(Call(resolved(call).arguments, call.inputs, call.outputs))
 
@@ -79,6 +83,7 @@ def accepting_weights(
         shape=shape,
         weights=weights,
         macs=macs,
+        field=field,
         label=label,
         given=given,
         examples=(*op.examples, *examples),

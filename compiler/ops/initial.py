@@ -27,6 +27,10 @@ class Initializer(NamedTuple):
         groups = arguments.get("groups", 1)
         if isinstance(groups, int) and shape and shape[0] % groups:
             return f"`{self.name}` divides the first axis into {groups} groups, and {shape[0]} is no multiple of it"
+        defaults = {parameter.name: parameter.default for parameter in self.parameters}
+        low, high = (arguments.get(bound, defaults.get(bound, 0)) for bound in ("a", "b"))
+        if "b" in defaults and isinstance(low, int | float) and isinstance(high, int | float) and low > high:
+            return f"`{self.name}` draws from `a` to `b`, and {low} is larger than {high}"
         return ""
 
 
@@ -34,6 +38,7 @@ _MODE = Parameter("mode", choice("fan_in", "fan_out"), "fan_in")
 _NONLINEARITIES = ("linear", "sigmoid", "tanh", "relu", "leaky_relu", "selu")
 _KAIMING = (Parameter("a", NUMBER, 0), _MODE, Parameter("nonlinearity", choice(*_NONLINEARITIES), "leaky_relu"))
 _GAIN = (Parameter("gain", NUMBER, 1.0),)
+_POSITIVE_GAIN = (Parameter("gain", NON_NEGATIVE_NUMBER, 1.0),)
 
 INITIALIZERS: dict[str, Initializer] = {
     initializer.name: initializer
@@ -52,8 +57,8 @@ INITIALIZERS: dict[str, Initializer] = {
                 Parameter("b", NUMBER, 2.0),
             ),
         ),
-        Initializer("xavier_uniform", _GAIN, (2, None)),
-        Initializer("xavier_normal", _GAIN, (2, None)),
+        Initializer("xavier_uniform", _POSITIVE_GAIN, (2, None)),
+        Initializer("xavier_normal", _POSITIVE_GAIN, (2, None)),
         Initializer("kaiming_uniform", _KAIMING, (2, None)),
         Initializer("kaiming_normal", _KAIMING, (2, None)),
         Initializer("orthogonal", _GAIN, (2, None)),

@@ -117,5 +117,13 @@ SHAPE = Kind(
         and sum(is_int(size) and size == -1 for size in value) <= 1
     ),
 )
+EXPANDED = Kind(
+    "a list of sizes, -1 to keep one",
+    lambda value: (
+        isinstance(value, list | tuple)
+        and len(value) >= 1
+        and all(_is_size(size) or (is_int(size) and size == -1) for size in value)
+    ),
+)
 OFFSET = Kind("a whole number", _is_offset)
 SIDES = Kind("a whole number, or two for each axis, the last axis first", _or(is_int, _each(is_int, 2)))

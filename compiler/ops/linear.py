@@ -3,6 +3,7 @@
 from archc.compiler.algebra.sizes import Size
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Construct, Example, Op, Parameter, Problem, Weight
+from archc.compiler.ops.field import mixing
 from archc.compiler.ops.given import accepting_weights, functional
 from archc.compiler.ops.kinds import FLAG, POSITIVE
 from archc.compiler.ops.rules import construct, elements, floating
@@ -45,6 +46,7 @@ def linear_macs(call: Call) -> Size:
 
 LINEAR = Op(
     name="linear",
+    inferred=("in_features",),
     role="linear",
     summary="Multiplies the last axis with a learned matrix.",
     parameters=(Parameter("out_features", POSITIVE), Parameter("bias", FLAG, True)),
@@ -52,6 +54,7 @@ LINEAR = Op(
     module=linear_module,
     weights=linear_weights,
     macs=linear_macs,
+    field=mixing(-1),
     label=lambda call: f"linear {call.integer('out_features')}",
     examples=(
         Example("linear(10)", ((84,),)),
@@ -102,6 +105,7 @@ def bilinear_macs(call: Call) -> Size:
 
 BILINEAR = Op(
     name="bilinear",
+    inferred=("in1_features", "in2_features"),
     role="linear",
     summary="Multiplies the last axes of two values with a learned form: x1 A x2 + b.",
     parameters=(Parameter("out_features", POSITIVE), Parameter("bias", FLAG, True)),
@@ -110,6 +114,7 @@ BILINEAR = Op(
     module=bilinear_module,
     weights=bilinear_weights,
     macs=bilinear_macs,
+    field=mixing(-1),
     label=lambda call: f"bilinear {call.integer('out_features')}",
     examples=(
         Example("bilinear(5)", ((3,), (4,))),

@@ -62,6 +62,7 @@ def batch_norm_shape(call: Call) -> tuple[Tensor, ...]:
 
 BATCH_NORM = Op(
     name="batch_norm",
+    inferred=("num_features",),
     role="norm",
     summary="Normalises each channel over the batch, with running statistics for evaluation.",
     parameters=(
@@ -114,6 +115,7 @@ def instance_norm_shape(call: Call) -> tuple[Tensor, ...]:
 
 INSTANCE_NORM = Op(
     name="instance_norm",
+    inferred=("num_features",),
     role="norm",
     summary="Normalises each channel of each sample over its places.",
     parameters=(
@@ -159,6 +161,7 @@ def group_norm_shape(call: Call) -> tuple[Tensor, ...]:
 
 GROUP_NORM = Op(
     name="group_norm",
+    inferred=("num_channels",),
     role="norm",
     summary="Normalises groups of channels of each sample.",
     parameters=(Parameter("num_groups", POSITIVE), EPS, Parameter("affine", FLAG, True), Parameter("bias", FLAG, True)),
@@ -245,6 +248,7 @@ def layer_norm_weights(call: Call) -> tuple[Weight, ...]:
 
 LAYER_NORM = Op(
     name="layer_norm",
+    inferred=("normalized_shape",),
     role="norm",
     summary="Normalises over the last axis, or the channels of a map (`dim=1`), or several last axes.",
     parameters=(
@@ -268,6 +272,7 @@ LAYER_NORM = Op(
 
 RMS_NORM = Op(
     name="rms_norm",
+    inferred=("normalized_shape",),
     role="norm",
     summary="Divides by the root mean square over the last axis, or the given ones.",
     parameters=(

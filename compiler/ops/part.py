@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from archc.compiler.algebra.sizes import Size
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Example, Expression, Op, Parameter, Problem
+from archc.compiler.ops.field import Along, Field, identity, lost
 from archc.compiler.ops.kinds import (
     AXIS,
     INTEGER,
@@ -71,6 +72,19 @@ def slice_function(call: Call) -> Expression:
     return Expression(_index(place, ":".join(text), call.x), values)
 
 
+def _moved(call: Call, place: int, start: Size, step: int = 1) -> Field:
+    """The field of what takes every `step`-th place of an axis from `start`."""
+    axes = identity(call.x)
+    known = isinstance(start, int)
+    axes[place] = Along((place,), stride=step, padding=-start) if isinstance(start, int) else None
+    return Field(tuple(axes), (), () if known else (place,))
+
+
+def slice_field(call: Call, source: int, result: int) -> Field:
+    place = position(call.x, call.integer("dim"))
+    return _moved(call, place, _bound(call, call.x.shape[place], "start"), call.integer("step"))
+
+
 SLICE = Op(
     name="slice",
     role="shape",
@@ -83,6 +97,7 @@ SLICE = Op(
     ),
     shape=slice_shape,
     function=slice_function,
+    field=slice_field,
     label=lambda call: "slice",
     examples=(
         Example("slice(1, 2, 6)", ((8, 5),)),
@@ -105,6 +120,12 @@ def select_shape(call: Call) -> tuple[Tensor, ...]:
     return (_replaced(call.x, place),)
 
 
+def select_field(call: Call, source: int, result: int) -> Field:
+    place = position(call.x, call.integer("dim"))
+    axes = identity(call.x)
+    return Field((*axes[:place], *axes[place + 1 :]), (place,))
+
+
 SELECT = Op(
     name="select",
     role="shape",
@@ -114,6 +135,7 @@ SELECT = Op(
     function=lambda call: Expression(
         _index(position(call.x, call.integer("dim")), "{index}", call.x), {"index": call.integer("index")}
     ),
+    field=select_field,
     label=lambda call: "select",
     examples=(
         Example("select(1, 0)", ((7, 16),)),
@@ -164,6 +186,7 @@ TAKE = Op(
     counts=False,
     shape=take_shape,
     function=lambda call: Expression(_index(position(call.x, call.integer("dim")), "{1}", call.x)),
+    field=lost,
     label=lambda call: "take",
     examples=(
         Example("take", ((13, 4), (3, 3)), ("float32", "int64"), (0, 1)),
@@ -188,6 +211,14 @@ def roll_shape(call: Call) -> tuple[Tensor, ...]:
     return (call.x,)
 
 
+def roll_field(call: Call, source: int, result: int) -> Field:
+    axes = identity(call.x)
+    for shift, dim in zip(call.integers("shifts"), call.integers("dims"), strict=True):
+        place = position(call.x, dim, argument="dims")
+        axes[place] = Along((place,), padding=shift)
+    return Field(tuple(axes))
+
+
 ROLL = Op(
     name="roll",
     role="shape",
@@ -197,6 +228,7 @@ ROLL = Op(
     function=lambda call: Expression(
         "torch.roll({0}, {shifts}, {dims})", {name: plain(call.arguments[name]) for name in ("shifts", "dims")}
     ),
+    field=roll_field,
     label=lambda call: "roll",
     examples=(Example("roll([-3, -3], [1, 2])", ((8, 8, 4),)), Example("roll(1, -1)", ((8,),))),
 )
@@ -227,6 +259,14 @@ def _count(arguments: Mapping[str, object]) -> int:
     return chunks
 
 
+def pieces_field(call: Call, source: int, result: int) -> Field:
+    place = position(call.x, call.integer("dim"))
+    start: Size = 0
+    for piece in call.outputs[:result]:
+        start = start + piece.shape[place]
+    return _moved(call, place, start)
+
+
 CHUNK = Op(
     name="chunk",
     role="shape",
@@ -237,6 +277,7 @@ CHUNK = Op(
     function=lambda call: Expression(
         "{0}.chunk({chunks}, dim={dim})", {"chunks": call.integer("chunks"), "dim": call.integer("dim")}
     ),
+    field=pieces_field,
     label=lambda call: f"chunk {call.integer('chunks')}",
     examples=(Example("chunk(2)", ((8, 5),)), Example("chunk(3, dim=-1)", ((8, 5),)), Example("chunk(1)", ((8,),))),
 )
@@ -254,7 +295,7 @@ def split_shape(call: Call) -> tuple[Tensor, ...]:
     total: Size = 0
     for piece in pieces:
         total = total + piece
-    if not call.equal(total, call.x.shape[place]):
+    if not (call.equal(total, call.x.shape[place]) and all(map(call.fits, pieces))):
         raise Problem(
             "E0301",
             f"the pieces of `split` must add up to axis {axis(call.x, place)} of {call.x}: "
@@ -281,6 +322,7 @@ SPLIT = Op(
     outputs=_pieces,
     shape=split_shape,
     function=split_function,
+    field=pieces_field,
     label=lambda call: "split",
     examples=(Example("split([2, 6])", ((8, 5),)), Example("split((1, 3, 1), dim=2)", ((8, 5),))),
 )

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from archc.compiler.algebra.sizes import Size
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Construct, Example, Expression, Op, Parameter, Problem
+from archc.compiler.ops.field import Along, Field, windows
 from archc.compiler.ops.kinds import (
     COUNT_PER_AXIS,
     FLAG,
@@ -91,6 +92,14 @@ def _count(size: Size, padding: int, reach: int, stride: int, ceil: bool) -> Siz
     return ceiling(size + 2 * padding - reach, stride) + 1
 
 
+def _window_field(call: Call, source: int, result: int) -> Field:
+    axes = len(call.x.shape) - 1
+    padding, dilation = _given(call, "padding", axes, 0), _given(call, "dilation", axes, 1)
+    each = zip(call.each("kernel_size", axes), _stride(call, axes), padding, dilation, strict=True)
+    mixed = windows(*(Along((axis,), k, s, p, d) for axis, (k, s, p, d) in enumerate(each, 1)))
+    return mixed._replace(axes=(Along((0,)), *mixed.axes[1:]))
+
+
 def _window_module(
     callee: str, names: tuple[tuple[str, object], ...], first: tuple[str, ...] = ()
 ) -> Callable[[Call], Construct]:
@@ -124,21 +133,38 @@ def _label(name: str) -> Callable[[Call], str]:
 
 # ---- max_pool
 
-_max_module = _window_module("nn.MaxPool{}d", (("stride", None), ("padding", 0), ("dilation", 1), ("ceil_mode", False)))
+_max_names = (("stride", None), ("padding", 0), ("dilation", 1), ("return_indices", False), ("ceil_mode", False))
+_max_module = _window_module("nn.MaxPool{}d", _max_names)
+
+
+def _max_places(call: Call) -> tuple[Tensor, ...]:
+    (y,) = _windows("max_pool")(call)
+    return (y, y._replace(dtype="int64")) if call.flag("return_indices") else (y,)
+
 
 MAX_POOL = Op(
     name="max_pool",
     role="pooling",
-    summary="Takes the largest value of each window.",
-    parameters=(KERNEL, STRIDE, PADDING, Parameter("dilation", SIZE_PER_AXIS, 1), CEIL),
-    shape=_windows("max_pool"),
+    summary="Takes the largest value of each window; with `return_indices` also its place, for `max_unpool`.",
+    parameters=(
+        KERNEL,
+        STRIDE,
+        PADDING,
+        Parameter("dilation", SIZE_PER_AXIS, 1),
+        Parameter("return_indices", FLAG, False),
+        CEIL,
+    ),
+    outputs=lambda arguments: 2 if arguments["return_indices"] else 1,
+    shape=_max_places,
     module=_max_module,
     function=_function("max_pool", _max_module),
+    field=_window_field,
     label=_label("max pool"),
     examples=(
         Example("max_pool(3, stride=2, padding=1)", ((16, 112, 112),)),
         Example("max_pool(3, stride=2, ceil_mode=true)", ((16, 12, 13),)),
         Example("max_pool(2)", ((4, 9),)),
+        Example("max_pool(2, return_indices=true)", ((4, 8, 9),)),
         Example("max_pool((2, 3), stride=(1, 2), dilation=2, padding=(1, 0))", ((4, 9, 9),)),
         Example("max_pool(2, stride=3, padding=1, ceil_mode=true)", ((4, 5, 6, 7),)),
     ),
@@ -184,6 +210,7 @@ AVG_POOL = Op(
     shape=avg_pool_shape,
     module=avg_pool_module,
     function=_function("avg_pool", avg_pool_module),
+    field=_window_field,
     label=_label("avg pool"),
     examples=(
         Example("avg_pool(2)", ((6, 28, 28),)),
@@ -214,6 +241,7 @@ LP_POOL = Op(
     shape=lp_pool_shape,
     module=_lp_module,
     function=_function("lp_pool", _lp_module),
+    field=_window_field,
     label=_label("lp pool"),
     examples=(
         Example("lp_pool(2, 3)", ((6, 9, 10),)),
@@ -242,6 +270,22 @@ def _output_size(call: Call) -> tuple[int | None, ...]:
     return (None,) * axes if value is None else call.each("output_size", axes)
 
 
+def adaptive_field(call: Call, source: int, result: int) -> Field:
+    """The windows are equal where the sizes divide; otherwise they differ and are not followed."""
+    axes: list[Along | None] = [Along((0,))]
+    lost = []
+    for place, (size, new) in enumerate(zip(call.x.shape[1:], call.y.shape[1:], strict=True), 1):
+        if size == new:
+            axes.append(Along((place,)))
+        elif isinstance(size, int) and isinstance(new, int) and new > 1 and size % new == 0:
+            axes.append(Along((place,), kernel=size // new, stride=size // new))
+        else:
+            axes.append(None)
+            if new != 1:
+                lost.append(place)
+    return Field(tuple(axes), (), tuple(lost))
+
+
 def _adaptive_module(callee: str) -> Callable[[Call], Construct]:
     def module(call: Call) -> Construct:
         size = _output_size(call)
@@ -262,6 +306,7 @@ def _adaptive_op(name: str, summary: str, callee: str, label: str) -> Op:
         shape=_adaptive(name),
         module=module,
         function=_function(name, module),
+        field=adaptive_field,
         label=lambda call: f"{label} to {'×'.join(map(str, call.y.shape[1:]))}",
         examples=(
             Example(f"{name}(7)", ((16, 14, 15),)),
@@ -301,6 +346,7 @@ GLOBAL_AVG_POOL = Op(
     shape=global_avg_pool_shape,
     module=global_avg_pool_module,
     function=_function("adaptive_avg_pool", global_avg_pool_module),
+    field=adaptive_field,
     label=lambda call: "global avg pool",
     examples=(
         Example("global_avg_pool", ((16, 7, 7),)),

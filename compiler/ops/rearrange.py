@@ -6,6 +6,7 @@ from typing import NamedTuple
 from archc.compiler.algebra.sizes import Size
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Example, Expression, Op, Parameter, Problem
+from archc.compiler.ops.field import Field, joined
 from archc.compiler.ops.kinds import TEXT
 from archc.compiler.ops.rules import elements
 
@@ -158,6 +159,16 @@ def rearrange_function(call: Call) -> Expression:
     return Expression(text, values)
 
 
+def rearrange_field(call: Call, source: int, result: int) -> Field:
+    """Axes that are not split are followed."""
+    pattern, _ = _solved(call)
+    sources = {name: place for place, group in enumerate(pattern.left) for name in group}
+    groups = [tuple(sources[name] for name in group) for group in pattern.right]
+    picked = tuple(place for place, group in enumerate(pattern.left) if not group)
+    split = tuple(place for place, group in enumerate(pattern.left) if len(group) > 1)
+    return joined(groups, picked, split)
+
+
 REARRANGE = Op(
     name="rearrange",
     role="shape",
@@ -165,6 +176,7 @@ REARRANGE = Op(
     parameters=(Parameter("pattern", TEXT),),
     shape=rearrange_shape,
     function=rearrange_function,
+    field=rearrange_field,
     label=lambda call: call.text("pattern") if len(call.text("pattern")) <= 40 else "rearrange",
     examples=(
         Example('rearrange("c h w -> (h w) c")', ((3, 4, 5),)),

@@ -3,6 +3,7 @@
 from archc.compiler.algebra.sizes import Size
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Construct, Example, Op, Parameter, Problem, Statements, Weight
+from archc.compiler.ops.field import whole
 from archc.compiler.ops.kinds import COUNT, FLAG, POSITIVE, PROBABILITY, choice
 from archc.compiler.ops.rules import batched, construct, floating
 
@@ -137,6 +138,7 @@ FIRST = (Parameter("hidden_size", POSITIVE), Parameter("num_layers", POSITIVE, 1
 
 LSTM = Op(
     name="lstm",
+    inferred=("input_size",),
     role="recurrent",
     summary="Long short-term memory; leaves the outputs and the last h and c.",
     parameters=(*FIRST, *COMMON, Parameter("proj_size", COUNT, 0)),
@@ -147,6 +149,7 @@ LSTM = Op(
     apply=_apply_two_states,
     weights=lambda call: _weights(call, 4),
     macs=lambda call: _macs(call, 4),
+    field=whole,
     label=lambda call: f"LSTM {call.integer('hidden_size')}",
     examples=(
         Example("lstm(6)", ((7, 5),)),
@@ -157,6 +160,7 @@ LSTM = Op(
 
 GRU = Op(
     name="gru",
+    inferred=("input_size",),
     role="recurrent",
     summary="Gated recurrent unit; leaves the outputs and the last h.",
     parameters=(*FIRST, *COMMON),
@@ -167,6 +171,7 @@ GRU = Op(
     apply=_apply_one_state,
     weights=lambda call: _weights(call, 3),
     macs=lambda call: _macs(call, 3),
+    field=whole,
     label=lambda call: f"GRU {call.integer('hidden_size')}",
     examples=(
         Example("gru(6)", ((7, 5),)),
@@ -176,6 +181,7 @@ GRU = Op(
 
 RNN = Op(
     name="rnn",
+    inferred=("input_size",),
     role="recurrent",
     summary="Plain recurrent layer; leaves the outputs and the last h.",
     parameters=(*FIRST, Parameter("nonlinearity", choice("tanh", "relu"), "tanh"), *COMMON),
@@ -186,6 +192,7 @@ RNN = Op(
     apply=_apply_one_state,
     weights=lambda call: _weights(call, 1),
     macs=lambda call: _macs(call, 1),
+    field=whole,
     label=lambda call: f"RNN {call.integer('hidden_size')}",
     examples=(
         Example("rnn(6)", ((7, 5),)),

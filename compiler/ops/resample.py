@@ -6,6 +6,7 @@ from math import floor
 from archc.compiler.algebra.sizes import Size, Symbolic, symbols
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Construct, Example, Expression, Op, Parameter, Problem
+from archc.compiler.ops.field import Along, Field, Rule, identity, mixing
 from archc.compiler.ops.kinds import FLAG, POSITIVE, SCALE_PER_AXIS, SIZE_PER_AXIS, SIZES_PER_AXIS, choice, optional
 from archc.compiler.ops.rules import applied, batched, construct, divided, spatial, times
 from archc.compiler.ops.symbolic import placed
@@ -102,6 +103,8 @@ def _interpolated(name: str) -> Callable[[Call], tuple[Tensor, ...]]:
         after: tuple[Size, ...]
         if scale is None:
             after = _size(call, axes)
+            if not all(map(call.fits, after)):
+                raise Problem("E0302", f"nothing is left: {times(after)}", f"is {times(after)}", argument="size")
             _interpolate_function(call)  # which finds sizes that the input does not tell
         else:
             factors = _per_axis(call, "scale_factor", axes)
@@ -146,6 +149,50 @@ def _interpolate_function(call: Call) -> Expression:
     return Expression(written.template.replace("{size}", f"({', '.join(texts)}{comma})"), values)
 
 
+def interpolate_field(call: Call, source: int, result: int) -> Field:
+    """Whole factors are followed, up in every mode that has one and down in the nearest and linear ones."""
+    if source > 0:  # only its size is read
+        return Field((None,) * len(call.y.shape), tuple(range(len(call.inputs[source].shape))))
+    axes = identity(call.x)
+    lost = []
+    followed = not call.arguments["align_corners"] and not call.arguments.get("antialias")
+    scale = _per_axis(call, "scale_factor", len(axes) - 1)
+    for place in range(1, len(axes)):
+        factor = scale[place - 1]
+        if factor is None:
+            have, want = call.x.shape[place], call.y.shape[place]
+            known = isinstance(have, int) and isinstance(want, int)
+            factor = want / have if known and (want % have == 0 or have % want == 0) else None
+        along = _resampled(place, factor, call.text("mode")) if followed and isinstance(factor, int | float) else None
+        axes[place] = along
+        if along is None:
+            lost.append(place)
+    return Field(tuple(axes), (), tuple(lost))
+
+
+def _resampled(place: int, factor: float, mode: str) -> Along | None:
+    """The places that torch's rounding reads, for a factor that is whole or one over a whole number."""
+    nearest, area = mode in ("nearest", "nearest-exact"), mode == "area"
+    if factor == 1:
+        return Along((place,))
+    if factor > 1 and factor == int(factor):
+        up = int(factor)
+        if nearest or area:
+            return Along((place,), kernel=up, padding=up - 1, up=up)
+        # A linear mode reads the two nearest places, a cubic one four; where it falls on a place, only that one.
+        kernel = (4 if mode == "bicubic" else 2) * up - up % 2
+        return Along((place,), kernel=kernel, padding=kernel - 1 - (kernel - up) // 2, up=up)
+    down = round(1 / factor)
+    if 1 / down != factor or mode == "bicubic":
+        return None
+    if area:
+        return Along((place,), kernel=down, stride=down)
+    if nearest:
+        return Along((place,), stride=down, padding=-(down // 2) if mode == "nearest-exact" else 0)
+    kernel = 2 - down % 2
+    return Along((place,), kernel=kernel, stride=down, padding=-((down - kernel) // 2))
+
+
 def _resampling(name: str, summary: str, size: Parameter, *more: Parameter, examples: tuple[Example, ...]) -> Op:
     return Op(
         name=name,
@@ -163,6 +210,7 @@ def _resampling(name: str, summary: str, size: Parameter, *more: Parameter, exam
         shape=_interpolated(name),
         module=_interpolate_construct if name == "upsample" else None,
         function=_interpolate_function,
+        field=interpolate_field,
         label=lambda call: f"{call.text('mode')} to {'×'.join(map(str, call.y.shape[1:]))}",
         examples=examples,
     )
@@ -238,6 +286,20 @@ def pixel_unshuffle_shape(call: Call) -> tuple[Tensor, ...]:
     return (call.x._replace(shape=(*call.x.shape[:-3], channels * (r * r), height // r, width // r)),)
 
 
+def _shuffled_field(call: Call, source: int, result: int) -> Field:
+    """The last two axes, larger or smaller by a factor; the axis of channels before them is mixed."""
+    axes = identity(call.x)
+    axes[-3] = None
+    for place in (len(axes) - 2, len(axes) - 1):
+        if "upscale_factor" in call.arguments:
+            up = call.integer("upscale_factor")
+            axes[place] = Along((place,), kernel=up, padding=up - 1, up=up)
+        else:
+            down = call.integer("downscale_factor")
+            axes[place] = Along((place,), kernel=down, stride=down)
+    return Field(tuple(axes))
+
+
 def channel_shuffle_shape(call: Call) -> tuple[Tensor, ...]:
     x = batched(call, "channel_shuffle")
     if len(x.shape) < 2:
@@ -258,6 +320,7 @@ def _shuffle(
     argument: str,
     rule: Callable[[Call], tuple[Tensor, ...]],
     shapes: tuple[tuple[int, ...], ...],
+    field: Rule,
 ) -> Op:
     def module(call: Call) -> Construct:
         return construct(torch_class, call.integer(argument))
@@ -270,6 +333,7 @@ def _shuffle(
         shape=rule,
         module=module,
         function=lambda call: applied(f"F.{name}", module(call)),
+        field=field,
         label=lambda call: f"{name.replace('_', ' ')} {call.integer(argument)}",
         examples=tuple(Example(f"{name}({n})", (shape,)) for n, shape in zip((2, 3, 1), shapes, strict=False)),
     )
@@ -282,6 +346,7 @@ PIXEL_SHUFFLE = _shuffle(
     "upscale_factor",
     pixel_shuffle_shape,
     ((8, 3, 4), (9, 2, 2)),
+    _shuffled_field,
 )
 PIXEL_UNSHUFFLE = _shuffle(
     "pixel_unshuffle",
@@ -290,6 +355,7 @@ PIXEL_UNSHUFFLE = _shuffle(
     "downscale_factor",
     pixel_unshuffle_shape,
     ((2, 6, 4), (1, 9, 6)),
+    _shuffled_field,
 )
 CHANNEL_SHUFFLE = _shuffle(
     "channel_shuffle",
@@ -298,6 +364,7 @@ CHANNEL_SHUFFLE = _shuffle(
     "groups",
     channel_shuffle_shape,
     ((4, 3, 3), (9, 2, 2), (5, 3, 2)),
+    mixing(0),
 )
 
 RESAMPLINGS = (INTERPOLATE, UPSAMPLE, PIXEL_SHUFFLE, PIXEL_UNSHUFFLE, CHANNEL_SHUFFLE)

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
-from archc.compiler.algebra.sizes import Size
+from archc.compiler.algebra.ratios import lowest_terms
+from archc.compiler.algebra.sizes import NotExact, Size, symbols
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Example, Expression, Op, Parameter, Problem
+from archc.compiler.ops.field import Along, Field, identity, joined
 from archc.compiler.ops.kinds import AXES, AXIS, AXIS_LIST, SHAPE
 from archc.compiler.ops.rules import axis, construct, elements, plain, position, positions, rank, times
 from archc.compiler.ops.symbolic import placed
@@ -33,6 +35,14 @@ def flatten_function(call: Call) -> Expression:
     return Expression("torch.flatten({0}, {start}, {end})", {"start": start, "end": end})
 
 
+def flatten_field(call: Call, source: int, result: int) -> Field:
+    x = call.x
+    first, last = (position(x, call.integer(name), argument=name) for name in ("start_dim", "end_dim"))
+    places = list(range(len(x.shape)))
+    groups = [tuple(places[first : last + 1])]
+    return joined([(place,) for place in places[:first]] + groups + [(place,) for place in places[last + 1 :]])
+
+
 FLATTEN = Op(
     name="flatten",
     role="shape",
@@ -44,6 +54,7 @@ FLATTEN = Op(
         keywords=[("start_dim", call.integer("start_dim"), 1), ("end_dim", call.integer("end_dim"), -1)],
     ),
     function=flatten_function,
+    field=flatten_field,
     label=lambda call: "flatten",
     examples=(
         Example("flatten", ((16, 5, 5),)),
@@ -54,32 +65,44 @@ FLATTEN = Op(
 )
 
 
-def completed(call: Call, argument: str, total: Size) -> tuple[Size, ...]:
-    """Return the sizes of an argument with the one that was left open (-1) filled in.
+def completed(call: Call, argument: str, have: Sequence[Size]) -> tuple[Size, ...]:
+    """Return the sizes of an argument with the one that was left open (-1) filled in; `have` are those to be regrouped.
 
     Raises:
         Problem: they do not hold as many numbers as there are.
+        NotExact: whether they do depends on the input's sizes in a way that is not followed.
     """
     shape = call.sizes(argument)
-    sizes = list(shape)
-    known = elements(size for size in sizes if size != -1)
-    if -1 in sizes:
-        fits = call.divides(total, known) if isinstance(known, int) else False
-        if not fits and total == known:
-            fits = True
-        if fits:
-            sizes[sizes.index(-1)] = total // known if isinstance(known, int) else 1
-    else:
-        fits = call.equal(known, total)
+    known = [size for size in shape if size != -1]
+    fits = all(call.fits(size) for size in known)
+    filled: Size = 1
+    if fits and -1 in shape:
+        total, divisor = lowest_terms(have, known)
+        if isinstance(divisor, int):
+            fits = call.divides(total, divisor)
+            filled = total // divisor if fits else 1
+        elif call.conditions.decide("==", total, divisor) is not True:
+            raise NotExact(f"whether {total} is a multiple of {divisor} depends on {_listed_symbols(total, divisor)}")
+    elif fits:
+        fits = call.equal(elements(known), elements(have))
     if not fits:
+        total = elements(have)
         raise Problem(
             "E0304" if -1 in shape else "E0301",
-            f"`{argument}` does not hold the numbers of the input: {total} into {times(shape)}",
-            f"{known} of {total}",
+            f"`{argument}` does not hold the numbers of the input: {total} into {times(map(_bracketed, shape))}",
+            f"{elements(known)} of {total}",
             argument=argument,
             help=f"the sizes must multiply to {total}; one of them may be -1",
         )
-    return tuple(sizes)
+    return tuple(filled if size == -1 else size for size in shape)
+
+
+def _listed_symbols(*sizes: Size) -> str:
+    return " and ".join(sorted(frozenset().union(*map(symbols, sizes))))
+
+
+def _bracketed(size: Size) -> str:
+    return f"({size})" if " " in str(size) else str(size)
 
 
 def _open(sizes: Sequence[Size]) -> tuple[Size, ...]:
@@ -97,7 +120,7 @@ def _listed(call: Call, sizes: Sequence[Size], argument: str) -> tuple[str, dict
 
 def _unflattened(call: Call) -> tuple[int, tuple[Size, ...]]:
     place = position(call.x, call.integer("dim"))
-    return place, completed(call, "unflattened_size", call.x.shape[place])
+    return place, completed(call, "unflattened_size", call.x.shape[place : place + 1])
 
 
 def unflatten_function(call: Call) -> Expression:
@@ -113,6 +136,21 @@ def unflatten_shape(call: Call) -> tuple[Tensor, ...]:
     return (call.x._replace(shape=(*call.x.shape[:place], *sizes, *call.x.shape[place + 1 :])),)
 
 
+def regrouped_field(call: Call, source: int, result: int) -> Field:
+    """The axes in front and behind that stay are followed, and those in between where they become one."""
+    before, after = call.x.shape, call.y.shape
+    common = min(len(before), len(after))
+    front = next((i for i in range(common) if before[i] != after[i]), common)
+    room = common - front
+    back = next((i for i in range(room) if before[-1 - i] != after[-1 - i]), room)
+    changed = tuple(range(front, len(before) - back))
+    axes: list[Along | None] = [Along((place,)) for place in range(front)]
+    new = len(after) - front - back
+    axes += [Along(changed)] if new == 1 and changed else [None] * new
+    axes += [Along((place,)) for place in range(len(before) - back, len(before))]
+    return Field(tuple(axes), (), () if new == 1 else changed)
+
+
 UNFLATTEN = Op(
     name="unflatten",
     role="shape",
@@ -120,6 +158,7 @@ UNFLATTEN = Op(
     parameters=(Parameter("dim", AXIS), Parameter("unflattened_size", SHAPE)),
     shape=unflatten_shape,
     function=unflatten_function,
+    field=regrouped_field,
     label=lambda call: "unflatten",
     examples=(
         Example("unflatten(1, [4, 6])", ((24,),)),
@@ -130,7 +169,7 @@ UNFLATTEN = Op(
 
 
 def reshape_shape(call: Call) -> tuple[Tensor, ...]:
-    sizes = completed(call, "shape", elements(call.x.shape))
+    sizes = completed(call, "shape", call.x.shape)
     _listed(call, _open(sizes), "shape")  # which finds sizes that the input does not tell
     return (call.x._replace(shape=sizes),)
 
@@ -152,6 +191,7 @@ RESHAPE = Op(
     parameters=(Parameter("shape", SHAPE),),
     shape=reshape_shape,
     function=reshape_function,
+    field=regrouped_field,
     label=lambda call: f"reshape {call.y}",
     examples=(
         Example("reshape([4, 6])", ((24,),)),
@@ -193,6 +233,12 @@ def permute_function(call: Call) -> Expression:
     return Expression(f"{{0}}.permute({text})", values)
 
 
+def permute_field(call: Call, source: int, result: int) -> Field:
+    axes = rank(call.x)
+    order = [dim % axes - call.x.batched for dim in call.integers("dims")]
+    return joined([(place,) for place in order[call.x.batched :]])
+
+
 PERMUTE = Op(
     name="permute",
     role="shape",
@@ -200,6 +246,7 @@ PERMUTE = Op(
     parameters=(Parameter("dims", AXIS_LIST),),
     shape=permute_shape,
     function=permute_function,
+    field=permute_field,
     label=lambda call: "permute",
     examples=(
         Example("permute([0, 2, 3, 1])", ((3, 8, 9),)),
@@ -216,6 +263,14 @@ def transpose_shape(call: Call) -> tuple[Tensor, ...]:
     return (call.x._replace(shape=tuple(sizes)),)
 
 
+def transpose_field(call: Call, source: int, result: int) -> Field:
+    first = position(call.x, call.integer("dim0"), argument="dim0")
+    second = position(call.x, call.integer("dim1"), argument="dim1")
+    axes = identity(call.x)
+    axes[first], axes[second] = axes[second], axes[first]
+    return Field(tuple(axes))
+
+
 TRANSPOSE = Op(
     name="transpose",
     role="shape",
@@ -225,6 +280,7 @@ TRANSPOSE = Op(
     function=lambda call: Expression(
         "{0}.transpose({dim0}, {dim1})", {"dim0": call.integer("dim0"), "dim1": call.integer("dim1")}
     ),
+    field=transpose_field,
     label=lambda call: "transpose",
     examples=(
         Example("transpose(1, 2)", ((3, 8),)),
@@ -242,6 +298,12 @@ def unsqueeze_shape(call: Call) -> tuple[Tensor, ...]:
     return (call.x._replace(shape=(*call.x.shape[:place], 1, *call.x.shape[place:])),)
 
 
+def unsqueeze_field(call: Call, source: int, result: int) -> Field:
+    place = position(call.x, call.integer("dim"), extra=1)
+    axes = identity(call.x)
+    return Field((*axes[:place], None, *axes[place:]))
+
+
 UNSQUEEZE = Op(
     name="unsqueeze",
     role="shape",
@@ -249,6 +311,7 @@ UNSQUEEZE = Op(
     parameters=(Parameter("dim", AXIS),),
     shape=unsqueeze_shape,
     function=lambda call: Expression("{0}.unsqueeze({dim})", {"dim": call.integer("dim")}),
+    field=unsqueeze_field,
     label=lambda call: "unsqueeze",
     examples=(
         Example("unsqueeze(1)", ((8, 9),)),
@@ -271,6 +334,11 @@ def squeeze_shape(call: Call) -> tuple[Tensor, ...]:
     return (call.x._replace(shape=tuple(size for i, size in enumerate(call.x.shape) if i not in places)),)
 
 
+def squeeze_field(call: Call, source: int, result: int) -> Field:
+    places = positions(call)
+    return Field(tuple(axis for place, axis in enumerate(identity(call.x)) if place not in places), places)
+
+
 SQUEEZE = Op(
     name="squeeze",
     role="shape",
@@ -278,6 +346,7 @@ SQUEEZE = Op(
     parameters=(Parameter("dim", AXES),),
     shape=squeeze_shape,
     function=lambda call: Expression("{0}.squeeze({dim})", {"dim": plain(call.arguments["dim"])}),
+    field=squeeze_field,
     label=lambda call: "squeeze",
     examples=(
         Example("squeeze(1)", ((1, 9),)),

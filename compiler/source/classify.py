@@ -1,6 +1,7 @@
 """Scopes become classes: those of one block whose code is the same up to its values share one."""
 
 import re
+from collections.abc import Iterable
 
 from archc.compiler.ir import ShapedGraph
 from archc.compiler.source.classes import Class, Counted, Plan, Written
@@ -16,8 +17,8 @@ from archc.compiler.source.definitions import (
     skeleton,
     tensor,
 )
-from archc.compiler.source.flows import bindings
-from archc.compiler.source.forward import Forward, Statement, call_of, forward, parameter_names
+from archc.compiler.source.flows import bindings, variables
+from archc.compiler.source.forward import Forward, Statement, call_of, forward, module_names, parameter_names, words
 from archc.compiler.source.forward import skeleton as forward_skeleton
 from archc.compiler.source.keys import access
 from archc.compiler.source.names import class_name, is_attribute, variable
@@ -30,20 +31,22 @@ DEEPEST_INNER = 12  # how often a block that uses itself is handed to its own co
 WIDEST_UNPACKING = 8
 
 
-def classes(shaped: ShapedGraph) -> Written:
-    """Return the classes that a network is written as, the network's own last."""
-    return _Classifier(shaped).run()
+def classes(shaped: ShapedGraph, taken: Iterable[str] = ()) -> Written:
+    """Return the classes that a network is written as, the network's own last; none is called as what is imported."""
+    return _Classifier(shaped, frozenset(taken)).run()
 
 
 class _Classifier:
-    def __init__(self, shaped: ShapedGraph) -> None:
+    def __init__(self, shaped: ShapedGraph, taken: frozenset[str]) -> None:
         self.shaped = shaped
+        self.taken = taken
         self.scopes = scopes(shaped.graph)
         self.bound = bindings(shaped.graph)
         self.root = self.scopes[-1]
         self.order = {id(scope): index for index, scope in enumerate(self.scopes)}
-        self.name = class_name(shaped.graph.name)
-        self.result = class_name(self.name + "Output", {self.name}) if len(shaped.graph.outputs) > 1 else ""
+        taken |= {name for name in variables(shaped.graph) if name[:1].isupper()}
+        self.name = class_name(shaped.graph.name, taken)
+        self.result = class_name(self.name + "Output", {self.name, *taken}) if len(shaped.graph.outputs) > 1 else ""
         self.bases = {id(scope): base_of(scope) for scope in self.scopes}
         self.inline = {id(scope) for scope in self.scopes if self._is_inline(scope)}
         self.class_of: dict[int, tuple[Class, int]] = {}
@@ -69,7 +72,8 @@ class _Classifier:
             for one in opened:
                 one.settle(self.shaped.types)
         self.all.sort(key=lambda one: self.order[id(one.scopes[0])])
-        name_classes(self.all, self.name, {self.name, self.result})
+        written = {word for one in self.all for plan in one.plans[:1] for word in words(plan.forward)}
+        name_classes(self.all, self.name, {self.name, self.result, *self.taken, *written})
         return Written(tuple(self.all), self.result)
 
     # ---- which scopes are classes, and in which order they can be looked at
@@ -85,7 +89,9 @@ class _Classifier:
         depth: dict[int, int] = {}
         for scope in self.scopes:
             inside = [
-                s.scope for s in scope.steps if s.scope is not None and self.bases[id(s.scope)] == self.bases[id(scope)]
+                s.scope
+                for s in scope.steps
+                if s.scope is not None and not s.shared and self.bases[id(s.scope)] == self.bases[id(scope)]
             ]
             if scope.region.kind != "block" or len(inside) != 1:
                 continue
@@ -102,7 +108,7 @@ class _Classifier:
         for scope in self.scopes:
             own, handed = 0, 0
             for step in scope.steps:
-                if step.scope is None:
+                if step.scope is None or step.shared:
                     continue
                 key = id(step.scope)
                 if key in self.inner:
@@ -125,7 +131,7 @@ class _Classifier:
             return False
         value, position = scope.inputs[0], -1
         for step in scope.steps:
-            if not step.live or step.training or step.inputs != (value,) or len(step.outputs) != 1:
+            if not step.live or step.training or step.shared or step.inputs != (value,) or len(step.outputs) != 1:
                 return False
             if not step.key.isdecimal() or not position < int(step.key) <= position + 4 or not self._fits_chain(step):
                 return False
@@ -137,7 +143,7 @@ class _Classifier:
 
     def _fits_chain(self, step: Step) -> bool:
         if step.scope is not None:
-            return True
+            return not step.scope.taken
         assert step.node is not None
         op = step.node.op
         if op.module is None:
@@ -153,15 +159,18 @@ class _Classifier:
             return loop
         graph = self.shaped.graph
         parameters = parameter_names(scope, graph)
+        modules = module_names(scope, parameters)
         result = self.result if scope is self.root else ""
         if scope.outputs and self._is_unpacked(scope, members):
             whole = chained(scope, members)
             if whole is not None:
-                body = forward(whole, self.shaped, self.bound, {WHOLE: "super().forward"}, parameters, result=result)
+                body = forward(
+                    whole, self.shaped, self.bound, {WHOLE: "super().forward"}, parameters, modules, result=result
+                )
                 return Plan("unpacked", self._numbered(scope, members), body, (scope.region.span,))
             reserved = member_names(members, parameters) if len(members) <= WIDEST_UNPACKING else []
             where = {step.key: reserved[i] if reserved else f"self[{i}]" for i, step in enumerate(members)}
-            body = forward(scope, self.shaped, self.bound, where, parameters, taken=reserved, result=result)
+            body = forward(scope, self.shaped, self.bound, where, parameters, modules, taken=reserved, result=result)
             if reserved:
                 unpacking = Statement((f"{', '.join(reserved)} = self",), None)
                 body = body._replace(statements=(unpacking, *body.statements))
@@ -170,7 +179,9 @@ class _Classifier:
         keys = self._keys(kept)
         where = {step.key: access(keys[step.key], step.node.op.own if step.node else "") for step in kept}
         # A block whose result reaches no output exists, but is not run.
-        run = forward(scope, self.shaped, self.bound, where, parameters, result=result) if scope.outputs else None
+        run = None
+        if scope.outputs:
+            run = forward(scope, self.shaped, self.bound, where, parameters, modules, result=result)
         made: list[tuple[str, Definition]] = []
         origins: list[Span] = []
         for step in kept:
@@ -227,6 +238,7 @@ class _Classifier:
             elif (
                 step.node is not None
                 and not step.node.labelled
+                and step.node.op.external is None
                 and not step.node.op.weights(call_of(step, self.shaped))
             ):
                 name = step.node.op.name
@@ -268,6 +280,8 @@ class _Classifier:
 
     def _loop(self, scope: Scope) -> Plan | None:
         """The plan of a scope that is one loop over modules that are alike, or `None`."""
+        if scope.taken or any(step.shared or not step.live for step in scope.steps):
+            return None  # the modules to go through are not all there are
         rounds = rounds_of(scope)
         if len(rounds) < 2 or len(scope.inputs) != 1 or len(scope.outputs) != 1:
             return None
@@ -293,7 +307,9 @@ class _Classifier:
             if counted != first:
                 return None
             definitions.append(self._definition(keyed[0], scope))
-            bodies.append(forward(inside, self.shaped, self.bound, {keyed[0].key: "layer"}, ("x",), taken=["layer"]))
+            bodies.append(
+                forward(inside, self.shaped, self.bound, {keyed[0].key: "layer"}, ("x",), {}, taken=["layer"])
+            )
             value = region.outputs[0]
         alike = regular(definitions) if all(body == bodies[0] for body in _anonymous(bodies)) else None
         if alike is None or first is None or value != scope.outputs[0] or (not first.prefix and first.start):

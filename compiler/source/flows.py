@@ -33,6 +33,14 @@ def bindings(graph: Graph) -> dict[str, list[Span]]:
     return found
 
 
+def variables(graph: Graph) -> set[str]:
+    """Return the names that the text gives to what may become a variable or an argument."""
+    names = {*graph.names.values(), *(entry.name for entry in graph.inputs)}
+    for region in graph.root.walk():
+        names.update(region.arguments)
+    return names
+
+
 def _bound_names(pattern: ast.Pattern) -> list[str]:
     if isinstance(pattern, ast.Name):
         return [pattern.text]

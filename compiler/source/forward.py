@@ -1,16 +1,18 @@
 """The body of `forward`: one statement per step, in few variables, named as a person would."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from string import Formatter
 from typing import NamedTuple, TypeAlias
 
 from archc.compiler.ir import Graph, Region, ShapedGraph
 from archc.compiler.ops.entry import Call, Expression, Statements
 from archc.compiler.source.flows import flows_of
+from archc.compiler.source.keys import access as attribute
 from archc.compiler.source.layout import WIDTH
 from archc.compiler.source.names import variable
 from archc.compiler.source.scopes import Scope, Step
+from archc.compiler.values import ModuleValue
 from archc.dsl import ast
 from archc.dsl.source import Span
 
@@ -40,16 +42,25 @@ class Statement(NamedTuple):
 
 
 class Forward(NamedTuple):
-    """The names of the arguments of `forward`, and its statements."""
+    """The names of the arguments of `forward`, values and then modules, and its statements."""
 
     parameters: tuple[str, ...]
     statements: tuple[Statement, ...]
+    modules: tuple[str, ...] = ()
 
 
 def skeleton(forward: Forward) -> object:
     """Return what has to be equal for two bodies to differ in values only."""
     lines = tuple(tuple(part if isinstance(part, str) else None for part in s.parts) for s in forward.statements)
-    return forward.parameters, lines
+    return forward.parameters, forward.modules, lines
+
+
+def words(forward: Forward | None) -> set[str]:
+    """Return the names that a body uses, which no class may have."""
+    if forward is None:
+        return set()
+    text = " ".join(part for statement in forward.statements for part in statement.parts if isinstance(part, str))
+    return {*re.findall(r"\w+", text), *forward.parameters, *forward.modules}
 
 
 def join(parts: Iterable["str | Hole"]) -> Parts:
@@ -69,6 +80,7 @@ def forward(
     bound: Mapping[str, list[Span]],
     access: Mapping[str, str],
     parameters: tuple[str, ...],
+    modules: Mapping[str, str],
     *,
     taken: Iterable[str] = (),
     result: str = "",
@@ -79,10 +91,11 @@ def forward(
         bound: what `bindings` returns.
         access: how each module of the scope is written, by its key.
         parameters: the names of the scope's inputs.
+        modules: the names of the modules that lie outside and are handed in, by their paths.
         taken: names that are in use.
         result: the class of the named tuple of several results.
     """
-    return _Body(scope, shaped, bound, access, parameters, taken, result).write()
+    return _Body(scope, shaped, bound, access, parameters, modules, taken, result).write()
 
 
 def parameter_names(scope: Scope, graph: Graph) -> tuple[str, ...]:
@@ -100,6 +113,17 @@ def parameter_names(scope: Scope, graph: Graph) -> tuple[str, ...]:
     return tuple(names)
 
 
+def module_names(scope: Scope, parameters: tuple[str, ...]) -> dict[str, str]:
+    """Return the names under which `forward` takes modules that lie outside, by their paths."""
+    # A block calls a module as its parameter does, so that blocks with several modules share a class.
+    called = {value.path: name for name, value in scope.region.arguments.items() if isinstance(value, ModuleValue)}
+    names: dict[str, str] = {}
+    for path in scope.taken:
+        wish = called.get(path, path.rpartition(".")[2])
+        names[path] = variable(wish, {"x", *parameters, *names.values()})
+    return names
+
+
 def _declared_inputs(region: Region) -> dict[int, str]:
     if region.definition is None:
         return {}
@@ -115,6 +139,7 @@ class _Body:
         bound: Mapping[str, list[Span]],
         access: Mapping[str, str],
         parameters: tuple[str, ...],
+        modules: Mapping[str, str],
         taken: Iterable[str],
         result: str,
     ) -> None:
@@ -123,7 +148,8 @@ class _Body:
         self.bound = bound
         self.access = access
         self.result = result
-        self.reserved = set(taken)
+        self.modules = modules
+        self.reserved = {*taken, *modules.values()}
         self.parameters = parameters
         # Values of the network's own are attributes, written where they are used.
         self.steps = [step for step in scope.steps if step.live and not (step.node is not None and step.node.op.own)]
@@ -149,7 +175,7 @@ class _Body:
         for index, step in enumerate(self.steps):
             self._step(index, step)
         self._return()
-        return Forward(self.parameters, tuple(self.statements))
+        return Forward(self.parameters, tuple(self.statements), tuple(self.modules.values()))
 
     # ---- one step
 
@@ -172,7 +198,7 @@ class _Body:
             self.statements.append(Statement(join(["return ", *code.parts]), origin))
             self.names.update(dict.fromkeys(step.outputs, ""))
             return
-        targets = [self._target(index, value) if value in self.last else "_" for value in step.outputs]
+        targets = self._targets(index, step)
         for name, value in zip(targets, step.outputs, strict=True):
             if value in outputs:
                 self._bind(name, value)
@@ -185,16 +211,25 @@ class _Body:
         self.names[value] = name
         self.holder[name] = value
 
-    def _target(self, index: int, value: int) -> str:
-        """Choose the variable of a result, and save what is in it when that is still needed."""
+    def _targets(self, index: int, step: Step) -> list[str]:
+        """Choose the variables of a step's results, each another one."""
+        targets: list[str] = []
+        for value in step.outputs:
+            targets.append(self._target(index, value, targets) if value in self.last else "_")
+        return targets
+
+    def _target(self, index: int, value: int, beside: Sequence[str]) -> str:
+        """Choose the variable of a result, none of those `beside` it, and save what is in it when still needed."""
         text = self._name_in_text(self.steps[index], value)
         produced_here = value not in self.scope.outputs or self.uses[value] > 1
         if text is not None and (produced_here or self.result):
             live = {name for name, held in self.holder.items() if self.last.get(held, -1) > index}
-            return variable(text, live | self.reserved)
+            return variable(text, live | self.reserved | set(beside))
         flow = self.flows.get(index, "x")
         if flow in self.reserved:
             flow = variable(flow, self.reserved)
+        if flow in beside:
+            return self._fresh("y", index, beside)
         held = self.holder.get(flow)
         if held is not None and held != value and self.last.get(held, -1) > index:
             if flow not in ("x", *self.parameters):
@@ -212,9 +247,9 @@ class _Body:
                 return name
         return None
 
-    def _fresh(self, name: str, index: int) -> str:
+    def _fresh(self, name: str, index: int, beside: Iterable[str] = ()) -> str:
         live = {held_by for held_by, held in self.holder.items() if self.last.get(held, -1) >= index}
-        return variable(name, live | self.reserved)
+        return variable(name, live | self.reserved | set(beside))
 
     def _is_inlined(self, index: int, step: Step, code: Code) -> bool:
         """Say whether a result is written where it is used instead of getting a name."""
@@ -237,15 +272,16 @@ class _Body:
         call: Expression | Statements
         if step.scope is not None:
             inputs = [self._input(value, bracket=False) for value in step.inputs]
-            return Code(join([self.access[step.key], "(", *_listed(inputs), ")"]))
+            handed = [(self._reached(path),) for path in step.scope.taken]
+            return Code(join([self._module(step), "(", *_listed([*inputs, *handed]), ")"]))
         node = step.node
         assert node is not None
         found = call_of(step, self.shaped)
-        module = self.access.get(step.key, "") if step.key else ""
+        module = self._module(step)
         applied = node.op.apply(found) if module and node.op.apply is not None else None
         if applied is not None:
             call = applied
-        elif module:
+        elif module and not (node.op.given is not None and len(step.inputs) > 1):
             inputs = [self._input(value, bracket=False) for value in step.inputs]
             return Code(join([module, "(", *_listed(inputs), ")"]))
         elif node.op.given is not None and len(step.inputs) > 1:
@@ -256,6 +292,19 @@ class _Body:
         if isinstance(call, Statements):
             return self._lines(index, step, call, module)
         return Code(join(self._filled(call.template, step, call.values, module)), call.atomic)
+
+    def _module(self, step: Step) -> str:
+        """How the module of a step is written; empty where it has none."""
+        if step.shared:
+            return self._reached(step.shared)
+        return self.access.get(step.key, "") if step.key else ""
+
+    def _reached(self, path: str) -> str:
+        """How a module that another scope makes is written: an argument of `forward`, or what lies below this one."""
+        if path in self.modules:
+            return self.modules[path]
+        below = path.removeprefix(f"{self.scope.path}.") if self.scope.path else path
+        return attribute(below)
 
     def _filled(
         self, template: str, step: Step, values: Mapping[str, object], module: str, outputs: Mapping[str, str] = {}
@@ -288,9 +337,7 @@ class _Body:
     def _lines(self, index: int, step: Step, call: Statements, module: str) -> list[Parts]:
         # The inputs are read before the outputs get their names.
         before = dict(self.names)
-        targets = {
-            f"y{i}": self._target(index, value) if value in self.last else "_" for i, value in enumerate(step.outputs)
-        }
+        targets = {f"y{i}": target for i, target in enumerate(self._targets(index, step))}
         after = self.names
         self.names = before | {v: n for v, n in after.items() if v in step.inputs}
         lines = [join(self._filled(line, step, getattr(call, "values", {}), module, targets)) for line in call.lines]

@@ -54,6 +54,8 @@ def chained(scope: Scope, members: list[Step]) -> Scope | None:
             return None
         if step.node is not None and step.node.op.apply is not None:
             return None
+        if step.scope is not None and step.scope.taken:
+            return None
         value = step.outputs[0]
     between = {step.outputs[0] for step in run[:-1]}
     rest = [*scope.steps[:start], *scope.steps[start + len(run) :]]

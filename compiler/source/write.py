@@ -11,6 +11,7 @@ from archc.compiler.ir import ShapedGraph
 from archc.compiler.source.classes import Class, Counted
 from archc.compiler.source.classify import classes
 from archc.compiler.source.definitions import Chain, Definition, Inner, Kept, Made, Run, is_definition
+from archc.compiler.source.externs import Externs, contracts, import_lines, imported
 from archc.compiler.source.initial import initial_lines
 from archc.compiler.source.keys import assignment, registration
 from archc.compiler.source.layout import Lines
@@ -26,12 +27,14 @@ class Written(NamedTuple):
     lines  `lines[i]` is the place in the `.arch` text that line `i + 1` comes from, if there is one
     main   the name of the network's class
     paths  the place of every operator that is a module, by its name in the network
+    externs  the classes of one's own that it imports, and what is declared of them
     """
 
     text: str
     lines: tuple[Span | None, ...]
     main: str
     paths: Mapping[str, Span]
+    externs: Externs = Externs()
 
 
 def write(shaped: ShapedGraph) -> Written:
@@ -45,7 +48,8 @@ def write(shaped: ShapedGraph) -> Written:
 class _Writer:
     def __init__(self, shaped: ShapedGraph) -> None:
         self.shaped = shaped
-        self.classes, self.result = classes(shaped)
+        self.imported = imported(shaped.graph)
+        self.classes, self.result = classes(shaped, {one.alias for one in self.imported.values()})
         self.main = self.classes[-1]
         self.origins: dict[int, Span | None] = {}
 
@@ -59,7 +63,9 @@ class _Writer:
         text = body.text()
         lines = Lines()
         self._head(lines, body.names)
-        return Written(lines.text() + text, lines.origins() + body.origins(), self.main.name, self._paths())
+        inputs = tuple(entry.type for entry in self.shaped.graph.inputs)
+        externs = Externs(tuple(self.imported.values()), contracts(self.shaped), inputs if self.imported else ())
+        return Written(lines.text() + text, lines.origins() + body.origins(), self.main.name, self._paths(), externs)
 
     def _paths(self) -> dict[str, Span]:
         return {node.path: node.span for node in reversed(self.shaped.graph.nodes) if node.path}
@@ -79,6 +85,10 @@ class _Writer:
         if "torchvision" in names:
             lines.raw("import torchvision")
         lines.raw("from torch import Tensor, nn" if "Tensor" in names else "from torch import nn")
+        if self.imported:
+            lines.blank()
+            for line in import_lines(self.imported.values()):
+                lines.raw(line)
 
     def _result(self, lines: Lines) -> None:
         graph = self.shaped.graph
@@ -176,7 +186,8 @@ class _Writer:
                     else:
                         text = parameters.text(argument.value, argument.hint)
                     listed.append(f"{argument.name}={text}" if argument.name else text)
-                return f"{callee if isinstance(callee, str) else callee.name}({', '.join(listed)})"
+                name = self._callee(callee) if isinstance(callee, str) else callee.name
+                return f"{name}({', '.join(listed)})"
             case Kept(_, made):
                 return self._text(made, parameters)
             case Chain():
@@ -185,6 +196,10 @@ class _Writer:
                 return parameters.inner
             case Run():
                 raise AssertionError("a run stands in a chain")
+
+    def _callee(self, callee: str) -> str:
+        """A class of torch by its name, one of one's own as it is imported."""
+        return self.imported[callee].callee if callee in self.imported else callee
 
     def _items(self, chain: Chain, parameters: Parameters) -> str:
         listed = []
@@ -212,6 +227,7 @@ class _Writer:
             lines.blank()
         parameters = body.parameters if body is not None else ("x",)
         listed = "".join(f", {name}: Tensor" for name in parameters)
+        listed += "".join(f", {name}: nn.Module" for name in (body.modules if body is not None else ()))
         lines.add(f"def forward(self{listed}) -> {self._returned(one)}:", depth=1, origin=origin)
         for condition in conditions:
             lines.add(condition, depth=2, origin=origin)

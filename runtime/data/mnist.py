@@ -29,7 +29,7 @@ def read_mnist(root: Path) -> Data:
         ) from error
     try:
         train, test = MNIST(str(root), train=True, download=False), MNIST(str(root), train=False, download=False)
-    except (OSError, ValueError, RuntimeError, AssertionError, KeyError, IndexError, OverflowError) as error:
+    except (OSError, ValueError, TypeError, RuntimeError, AssertionError, LookupError, OverflowError) as error:
         raise EnvironmentProblem(
             f"data set 'mnist': a file in {folder} is damaged or cannot be read ({error}); delete it and fetch it again"
         ) from error

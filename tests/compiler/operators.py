@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import torch
@@ -73,11 +74,11 @@ def inferred(op: Op, arguments: Mapping[str, object], inputs: Sequence[Tensor]) 
 
 
 class Built(NamedTuple):
-    """What torch made of a use: its outputs, its module if it has one, and its multiply-adds for one sample."""
+    """What torch made of a use: its outputs, its module if it has one, its multiply-adds for one sample if counted."""
 
     outputs: tuple[torch.Tensor, ...]
     module: nn.Module | None
-    macs: float
+    macs: float | None
 
 
 class Text(NamedTuple):
@@ -104,12 +105,13 @@ def texts(op: Op, call: Call) -> list[Text]:
 
 
 def build(text: Text, call: Call, *, device: str = "meta") -> Built:
-    """Build a use from the entry's text and run it on a batch of two."""
-    with torch.device(device), FlopCounterMode(display=False) as flops:
+    """Build a use from the entry's text and run it on a batch of two; multiply-adds are counted on the meta device."""
+    counter = FlopCounterMode(display=False) if device == "meta" else None
+    with torch.device(device), counter or nullcontext():
         inputs = [tensor(x, device) for x in call.inputs]
         module = None if text.module is None else eval(text.module, dict(NAMES))
         result = _run(text.use, inputs, len(call.outputs), module)
-    return Built(result, module, flops.get_total_flops() / 2 / BATCH)
+    return Built(result, module, counter.get_total_flops() / 2 / BATCH if counter else None)
 
 
 def tensor(x: Tensor, device: str) -> torch.Tensor:

@@ -160,7 +160,7 @@ def _initialisation(random: Random, inputs: Sequence[Tensor]) -> object:
     given = {
         parameter.name: _sampled(random, parameter, inputs)
         for parameter in initializer.parameters
-        if parameter.name not in ("a", "b") and (parameter.default is REQUIRED or random.random() < 0.5)
+        if (parameter.default is REQUIRED or random.random() < 0.5)
     }
     return Initialisation(initializer.name, tuple(given.items()))
 
@@ -192,6 +192,9 @@ SAMPLERS: dict[str, Sampler] = {
     "a positive whole number or `none`, or one for each axis": _per_axis(_numbers(1, 2, 3, 7)),
     "a positive number, or one for each axis": _per_axis(_numbers(0.1, 0.3, 0.5, 1, 1.5, 2, 2.7, 3)),
     "a list of positive sizes": _sizes,
+    "a list of sizes, -1 to keep one": lambda random, inputs: (
+        [random.choice((-1, -1, size, 3)) for size in inputs[0].shape[: random.choice((9, 9, 9, 1))]] or [2]
+    ),
     "a positive size, or one for each axis": _per_axis(_numbers(1, 2, 3, 4, 5)),
     "a list of positive sizes, at most one of them -1": _shape,
     "a whole number, or two for each axis, the last axis first": _sides,
@@ -295,6 +298,33 @@ def _table(random: Random) -> tuple[Tensor, ...]:
     return (table, index._replace(dtype=random.choice(("int64", "int64", "int32", "float32"))))
 
 
+def _grids(random: Random) -> tuple[Tensor, ...]:
+    axes = random.choice((2, 2, 3))
+    grid = tuple(random.choice((1, 2, 3, 5)) for _ in range(axes))
+    x = Tensor(tuple(random.choice((1, 2, 3, 5)) for _ in range(axes + 1 if random.random() < 0.9 else 2)))
+    return x, Tensor((*grid, axes if random.random() < 0.8 else random.choice((1, 2, 3))))
+
+
+def _matrix(random: Random) -> tuple[Tensor, ...]:
+    axes = random.choice((2, 2, 3))
+    theta = Tensor((axes, axes + 1) if random.random() < 0.85 else (2, 2))
+    like = Tensor(tuple(random.choice((1, 2, 3)) for _ in range(axes + 1 if random.random() < 0.85 else 2)))
+    return (theta, like) if random.random() < 0.5 else (theta,)
+
+
+def _folded(random: Random) -> tuple[Tensor, ...]:
+    if random.random() < 0.1:
+        return (Tensor((random.choice((1, 1, 1, 2, 4)),)),)
+    return (Tensor((random.choice((144, 144, 144, 12)), random.choice((1, 1, 1, 1, 1, 2, 2, 3, 4, 4, 6)))),)
+
+
+def _found_places(random: Random) -> tuple[Tensor, ...]:
+    shape = tuple(random.choice((1, 2, 3, 4)) for _ in range(random.choice((2, 3, 3, 4))))
+    places = Tensor(shape if random.random() < 0.9 else shape[1:], random.choice(("int64",) * 9 + ("int32",)))
+    large = Tensor((shape[0], *(2 * size + random.randint(-1, 1) for size in shape[1:])))
+    return (Tensor(shape), places, large) if random.random() < 0.4 else (Tensor(shape), places)
+
+
 def _choice_of(random: Random) -> tuple[Tensor, ...]:
     first, *others = _mixed(3, 3)(random)
     return (first._replace(dtype="bool" if random.random() < 0.9 else "float32"), *others)
@@ -323,11 +353,23 @@ INPUTS: dict[str, Callable[[Random], tuple[Tensor, ...]]] = {
     ),
     "take": _table,
     "where": _choice_of,
+    "grid_sample": _grids,
+    "affine_grid": _matrix,
+    "fold": _folded,
+    "unfold": lambda random: (Tensor(tuple(random.choice(SIZES) for _ in range(3 if random.random() < 0.8 else 2))),),
+    "max_unpool": _found_places,
     "bilinear": _alike(2, 2),
     "crop": _alike(1, 2),
     **{name: _mixed(1, 3) for name in ("add", "sub", "mul", "div", "maximum", "minimum")},
     **{name: _mixed(2, 3) for name in ("concat", "stack")},
     **{name: _mixed(1, 2) for name in ("eq", "ne", "lt", "le", "gt", "ge")},
+}
+
+
+# What arguments with one number for each spatial axis are made for, where the input is no map.
+LIKE: dict[str, Callable[[Sequence[Tensor]], Sequence[Tensor]]] = {
+    "fold": lambda inputs: (Tensor((1, 1, 1)),),
+    "affine_grid": lambda inputs: (Tensor((1,) * (inputs[0].shape[-1])),),  # type: ignore[operator]
 }
 
 
@@ -345,7 +387,7 @@ def random_use(op: Op, random: Random) -> Use:
     arguments: Arguments = {}
     for parameter in op.parameters:
         if parameter.default is REQUIRED or random.random() < 0.4:
-            value = _sampled(random, parameter, inputs)
+            value = _sampled(random, parameter, LIKE.get(op.name, lambda given: given)(inputs))
             assert parameter.kind.accepts(value), (parameter, value)
         else:
             value = parameter.default

@@ -297,3 +297,23 @@ def test_what_cannot_be_followed_exactly_is_said(require: Callable[[Conditions],
     with pytest.raises(NotExact, match=r"archc can only follow|archc cannot follow|beyond the limit"):
         require(conditions)
     assert len(conditions.causes(H)) <= 1
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_products_of_one_symbol_are_compared_exactly(seed: int) -> None:
+    choose = random.Random(seed)
+
+    def factor() -> Size:
+        return choose.choice((1, 1, -1)) * (H // choose.randint(1, 4)) + choose.randint(-9, 9)
+
+    size = factor() * factor() + choose.randint(-40, 40) + choose.randint(-3, 3) * (H % choose.randint(2, 4))
+    expected = [n for n in range(1, LIMIT) if evaluate(size, {"H": n}) >= 0]
+    conditions = Conditions()
+    if not conditions.require_at_least(size, 0, cause="here"):
+        assert not expected
+        return
+    for n in range(1, LIMIT):
+        decided = conditions.require_equal(H, n, cause="then")
+        assert decided == (n in expected), (str(size), n)
+        conditions = Conditions()
+        conditions.require_at_least(size, 0, cause="here")

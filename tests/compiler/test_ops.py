@@ -32,6 +32,7 @@ def _bilinear_macs(built: Built, call: Call) -> float:
 
 
 def _counted_macs(built: Built, call: Call) -> float:
+    assert built.macs is not None
     return built.macs
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from archc.compiler.algebra.carry import in_terms_of
 from archc.compiler.algebra.sizes import NotExact, Size, Symbolic, evaluate, rename, split, symbol, symbols
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,6 +48,21 @@ def test_nests_agree_with_integers(seed: int) -> None:
     assert isinstance(size, int) == (len(set(values)) == 1)
     formula = compile(str(size), "formula", "eval")
     assert [eval(formula, {"H": n}) for n in range(1, 301)] == values
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_a_size_in_terms_of_another_is_the_same_number(seed: int) -> None:
+    choose = random.Random(seed)
+    have = random_nest(choose, 1 + seed % 3)[0]
+    want = random_nest(choose, 1 + seed % 4)[0]
+    found = in_terms_of(want, {"have": have})
+    values = [(evaluate(have, {"H": n}), evaluate(want, {"H": n})) for n in range(1, 400)]
+    told = len(dict(values)) == len(set(values))  # one value of `want` for each of `have`
+    if found is not None:
+        assert told
+        assert all(evaluate(found, {"have": a}) == b for a, b in values)
+    elif told and isinstance(have, Symbolic):
+        assert have.linear[0].direction() <= 0, (str(want), str(have))
 
 
 def test_equality_is_equality_of_functions() -> None:

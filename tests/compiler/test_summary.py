@@ -76,7 +76,8 @@ def test_json_is_the_contract() -> None:
     assert data["inputs"] == {"image": [3, 224, 224]}
     assert data["outputs"] == {"output": [10]}
     first = data["layers"][0]
-    assert set(first) == {"path", "op", "args", "inputs", "output", "params", "macs", "file", "line"}
+    contract = {"path", "op", "args", "inputs", "output", "params", "macs", "file", "line"}
+    assert set(first) == contract | {"receptive_field", "stride"}
     assert (first["path"], first["op"], first["output"]) == ("conv1", "conv", [64, 112, 112])
     assert first["args"]["kernel_size"] == 7
     assert first["file"].endswith("resnet.arch")

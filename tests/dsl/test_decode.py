@@ -33,3 +33,12 @@ def test_the_byte_is_named(data: bytes, message: str, place: tuple[int, int]) ->
     [diagnostic] = caught.value.diagnostics
     assert (diagnostic.code, diagnostic.message) == ("E0001", message)
     assert (diagnostic.primary.span.line, diagnostic.primary.span.column) == place
+
+
+def test_one_byte_order_mark_is_accepted() -> None:
+    mark = b"\xef\xbb\xbf"
+    assert decode("a.arch", mark + b"let a = 1").text == "let a = 1"
+    with pytest.raises(ArchError) as caught:
+        decode("a.arch", mark + mark + b"let a = 1")
+    [found] = caught.value.diagnostics
+    assert (found.code, found.message) == ("E0001", "byte 3: a second byte order mark")

@@ -5,9 +5,11 @@ from collections.abc import Callable
 
 import pytest
 
+from archc.dsl.diagnostics import LONGEST_TEXT, MOST_RELATED, MOST_REPORTS, ArchError, Diagnostic, Label
 from archc.dsl.lexer import Lexer
 from archc.dsl.parser import parse
-from archc.dsl.source import Source
+from archc.dsl.render import render_text
+from archc.dsl.source import Source, Span
 from tests.dsl.trees import nodes
 
 MANY = 100_000
@@ -38,6 +40,18 @@ MANY = 100_000
         (f'let x = "{"a" * 10_000}"', "E0007", 8),
         (f'let x = "{"a" * 1_000_000}', "E0003", 8),
         ('"""' + "a" * 1_000_000, "E0003", 0),
+        (f'block a {{ "{"a" * 1_000_000}": relu }}', "E0007", 10),
+        (f"block a {{ {'a' * 1_000_000}: relu }}", "E0007", 10),
+        (f"block a {{ l{'{i}' * MANY}: relu }}", "E0007", 10),
+        (f"block a {{ module m{'{i}' * MANY} = relu }}", "E0007", 17),
+        ("let x = [" + "1, " * MANY + "]", "E0007", 75_002),
+        ("# c\n" * MANY, "E0007", 4 * 25_000),
+        ("\n" * (4 * 2**20 + 1), "E0007", 4 * 2**20),
+        ("let x = 1\n" + "\u00e9" * MANY, "E0002", 10),
+        ("let x = 1 " + "\u00a0" * MANY, "E0002", 10),
+        (" " * MANY + "\u00a0\n", "E0002", MANY),
+        ("let x = 1\n\x1b", "E0002", 10),
+        ("\ufeff\ufeff", "E0002", 1),
         ("$" * MANY, "E0002", 0),
         ("\x00" * MANY, "E0002", 0),
     ],
@@ -126,3 +140,24 @@ def test_no_text_needs_a_deep_python_stack(number: int) -> None:
     finally:
         sys.setrecursionlimit(limit)
     assert sum(1 for _ in nodes(file.items)) >= 0
+
+
+def test_a_text_of_many_stages_may_be_long() -> None:
+    assert not parse(Source("test.arch", "block a {\n" + "conv(3, k=2) -> relu\n" * 6_000 + "}")).diagnostics
+    assert not parse(Source("test.arch", "\n ; \n" * 20_000)).diagnostics
+
+
+def test_no_message_is_long() -> None:
+    """Nor is there a report without end: a last one says how many more there are."""
+    for text in ("\u00e9" * MANY, f"block a {{ relu '{'x' * MANY}' }}", f"let x = {'9' * MANY}x", "\u0663" * MANY):
+        found = parse(Source("test.arch", text)).diagnostics
+        assert found
+        assert all(len(one.message) + len(one.help) + len(one.primary.text) < 500 for one in found)
+        assert len(render_text(found, width=80)) < 2_000 * len(found)
+    place = Label(Span(Source("test.arch", "relo"), 0, 4), "x" * 10_000)
+    error = ArchError([Diagnostic("E0101", "m" * 10_000, place, (place,) * 50, help="h" * 10_000)] * 5_000)
+    assert len(error.diagnostics) == MOST_REPORTS
+    assert error.diagnostics[-1].message == "4,901 more mistakes were found"
+    assert len(str(error)) < MOST_REPORTS * 20_000
+    assert {len(error.diagnostics[0].message), len(error.diagnostics[0].help)} == {LONGEST_TEXT}
+    assert len(error.diagnostics[0].related) == MOST_RELATED

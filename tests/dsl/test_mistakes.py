@@ -111,7 +111,9 @@ IN_A_BLOCK = [
     ('require a, "n is «{}»"', "E0008", "there is no expression between these braces"),
     ('require a, "n is «{»n"', "E0008", "this `{` has no partner"),
     ('require a, "n is {n +«»}"', "E0005", "expected a value, found the end of the text"),
-    ("l{i «i»}: relu", "E0005", "expected the end of the expression, found the name `i`"),
+    ("l{i «i»}: relu", "E0005", "the name `i` stands here twice"),
+    ("l{i «j»}: relu", "E0005", "expected the end of the expression, found the name `j`"),
+    ("expect a «a» == 3", "E0005", "the name `a` stands here twice"),
     # other languages
     ("relu «// a comment»", "E0009", "`//` begins no comment"),
     ("let x = 3 «// the» width", "E0009", "`//` divides; it begins no comment"),

@@ -1,0 +1,400 @@
+"""The warnings: each where it is right, none where it is not, silenced on its line."""
+
+import random
+from itertools import product
+from pathlib import Path
+
+import pytest
+import torch
+
+import archc
+from archc.compiler.lints.example import warnings
+from archc.compiler.lints.gridding import Stack, hybrid, stacks
+from archc.compiler.pipeline import check, choose
+from archc.compiler.program import Program
+from archc.dsl.codes import CODES
+from archc.dsl.format import formatted
+from archc.dsl.render import render_text
+from archc.dsl.source import Source
+from archc.files import open_all
+from archc.network import network
+from tests.checkout import ROOT
+
+
+def codes(text: str, name: str = "") -> list[str]:
+    return [line.partition(" ")[0] for line in warnings(text, name)]
+
+
+def image(body: str, size: str = "3, 32, 32") -> str:
+    return f"arch A {{ input x: [{size}]; {body} }}"
+
+
+# ---- no noise
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "archs").rglob("*.arch")), ids=lambda path: path.stem)
+def test_the_networks_of_the_zoo_have_no_warning_of_these(path: Path) -> None:
+    for opened in open_all(str(path)):
+        assert [found for found in network(opened, {}).warnings if found.code.startswith("W02")] == []
+
+
+# ---- W0201: a bias before a batch norm
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "conv(8, 3) -> batch_norm",
+        "conv(8, 3, bias=true) -> batch_norm -> relu",
+        "conv_transpose(8, 3) -> batch_norm",
+        "flatten -> linear(8) -> batch_norm",
+        "repeat 3 { conv(8, 3) -> batch_norm -> relu }",
+    ],
+)
+def test_a_bias_before_a_batch_norm(body: str) -> None:
+    assert codes(image(body)) == ["W0201"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "conv(8, 3, bias=false) -> batch_norm",
+        "conv(8, 3) -> relu -> batch_norm",
+        "conv(8, 3) -> group_norm(2)",
+        "conv(8, 3) as y; add { y -> batch_norm; y }",
+        "conv(8, 3) as y; batch_norm as z; output y, z",
+        "flatten(2) -> linear(8) -> batch_norm",  # the norm's channels are not the linear's features
+        "module m = conv(3, 3, padding=1); m -> batch_norm -> m",
+        "let norm = batch_norm; conv(8, 3) -> norm",
+    ],
+)
+def test_a_bias_that_has_an_effect(body: str) -> None:
+    assert codes(image(body)) == []
+
+
+def test_a_line_that_also_stands_without_the_norm() -> None:
+    choice = "block unit(c, norm) { conv(c, 3); if norm { batch_norm } else { relu } }\n"
+    assert codes(choice + image("unit(8, true)")) == []
+    shared = "block unit(c) { conv(c, 3) }\n"
+    assert codes(shared + image("unit(8) -> batch_norm -> unit(8) -> relu")) == []
+    assert codes(shared + image("unit(8) -> batch_norm -> unit(8) -> batch_norm")) == ["W0201"]
+
+
+def test_the_bias_has_no_effect() -> None:
+    model = archc.loads(image("conv(8, 3) -> batch_norm")).train()
+    x = torch.rand(4, 3, 32, 32)
+    before = model(x)
+    with torch.no_grad():
+        model.get_parameter("0.bias").add_(5.0)
+    assert torch.allclose(before, model(x), atol=1e-4)
+
+
+# ---- W0202: softmax at the end
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("flatten -> linear(10) -> softmax", ["W0202"]),
+        ("flatten -> linear(10) -> softmax(dim=-1)", ["W0202"]),
+        ("flatten -> linear(10) -> softmin(dim=1)", ["W0202"]),
+        ("conv(5, 1) -> softmax(dim=1)", ["W0202"]),
+        ("conv(5, 1) -> global_avg_pool -> softmax(dim=1) -> flatten", ["W0202"]),
+        ("flatten -> linear(10) -> log_softmax", []),
+        ("flatten -> linear(10) -> softmax -> log", []),
+        ("flatten -> linear(10) -> softmax -> linear(2)", []),
+        ("conv(5, 1) -> softmax(dim=-1)", []),  # over the width, not over the classes
+    ],
+)
+def test_a_softmax_before_cross_entropy(body: str, expected: list[str]) -> None:
+    assert [code for code in codes(image(body)) if code != "W0205"] == expected
+
+
+# ---- W0203 and W0204: places that are not read
+
+
+@pytest.mark.parametrize(
+    ("body", "size", "expected"),
+    [
+        ("conv(8, 1, stride=2)", "3, 9, 9", "rows and columns 1, 3, 5, 7"),
+        ("conv(8, 3, stride=(4, 3))", "3, 9, 9", "rows 3, 7, 8"),
+        ("max_pool(2, stride=3)", "3, H, W", "rows and columns 2 of every 3"),
+        ("conv(8, 3, stride=2, dilation=2)", "3, 9, 9", "rows and columns 1, 3, 5, 7"),  # two even numbers
+        ("conv(8, 1, stride=2)", "3, 9", "places 1, 3, 5, 7"),
+        ("relu -> conv(8, 1, stride=2, bias=false)", "3, 9, 9", "rows and columns 1, 3, 5, 7"),
+    ],
+)
+def test_a_stride_that_steps_over(body: str, size: str, expected: str) -> None:
+    (found,) = warnings(image(body, size))
+    assert found.startswith("W0203")
+    assert f"never reads {expected} of its input" in found
+
+
+@pytest.mark.parametrize(
+    ("body", "size"),
+    [
+        ("conv(8, 2, stride=2)", "3, 32, 32"),
+        ("conv(8, 3, stride=2, dilation=3)", "3, 33, 33"),  # 0, 3, 6 and 2, 5, 8: every place is read
+        ("add { conv(8, 1, stride=2); conv(8, 3, stride=2, padding=1) }", "3, H, W"),
+        (
+            "relu as y; add { y -> conv(8, 1, stride=2); y -> conv(4, 1) -> conv(8, 3, stride=2, padding=1) }",
+            "3, 32, 32",
+        ),
+        ("relu as y; max_pool(1, stride=2) as z; output y, z", "3, 32, 32"),
+        ("conv(8, 1, stride=2)", "3, 1, 1"),
+        ("slice(2, step=2)", "3, 9, 9"),  # says what it takes
+    ],
+)
+def test_places_that_are_read(body: str, size: str) -> None:
+    assert codes(image(body, size)) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "size", "expected"),
+    [
+        ("max_pool(2)", "3, 5, 5", "row and column 4 of its input: 5 is rounded down to 2 windows"),
+        ("max_pool(2)", "3, 5, 4", "row 4 of its input: 5 is rounded down to 2 windows"),
+        ("conv(8, 5, stride=5)", "3, 9", "places 5, 6, 7, 8 of its input: 9 is rounded down to 1 window"),
+    ],
+)
+def test_places_that_rounding_down_leaves(body: str, size: str, expected: str) -> None:
+    (found,) = warnings(image(body, size))
+    assert found.startswith("W0204")
+    assert found.endswith(f"never reads {expected}")
+
+
+@pytest.mark.parametrize(
+    ("body", "size"),
+    [
+        ("conv(64, 7, stride=2, padding=3)", "3, 224, 224"),  # a row of padding
+        ("conv(96, 11, stride=4, padding=1)", "1, 224, 224"),  # two rows of 224
+        ("max_pool(2)", "3, H, W"),
+        ("max_pool(2, ceil_mode=true)", "3, 5, 5"),
+        ("add { max_pool(2) -> conv(3, 1); avg_pool(3, stride=2, padding=1) -> crop(2) -> conv(3, 1) }", "3, 5, 5"),
+    ],
+)
+def test_rounding_down_that_is_usual(body: str, size: str) -> None:
+    assert codes(image(body, size)) == []
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_what_is_said_to_be_unread_has_no_gradient(seed: int) -> None:
+    rng = random.Random(seed)
+    size = rng.randint(5, 20)
+    k, s, d, p = rng.randint(1, 3), rng.randint(2, 4), rng.randint(1, 2), rng.randint(0, 1)
+    if size + 2 * p < d * (k - 1) + 1:
+        return
+    text = image(f"conv(1, {k}, stride={s}, dilation={d}, padding={p}, bias=false)", f"1, {size}")
+    model = archc.loads(text)
+    with torch.no_grad():
+        model.get_parameter("0.weight").fill_(1.0)
+    x = torch.ones(1, 1, size, requires_grad=True)
+    model(x).sum().backward()
+    assert x.grad is not None
+    unread = (x.grad[0, 0] == 0).nonzero().flatten().tolist()
+    found = [line for line in warnings(text) if line.startswith(("W0203", "W0204"))]
+    if found:
+        more = f" and {len(unread) - 8} more" if len(unread) > 8 else ""
+        listed = ", ".join(map(str, unread[:8])) + more
+        assert f"never reads place{'s' if len(unread) > 1 else ''} {listed} of its input" in found[0]
+    else:
+        taps = {(j * d - p) % s for j in range(k)}
+        assert len(unread) * 10 < size or not unread
+        assert len(taps) == s or not unread
+
+
+# ---- W0205: a narrow view
+
+
+@pytest.mark.parametrize(
+    ("body", "size", "expected"),
+    [
+        ("conv(8, 3) -> relu -> conv(8, 3) -> global_avg_pool -> flatten -> linear(5)", "3, 32, 32", ["W0205"]),
+        ("conv(8, 3) -> adaptive_max_pool(1) -> flatten -> linear(5)", "3, 32, 32", ["W0205"]),
+        ("conv(8, 3) -> conv(8, 3) -> global_avg_pool -> flatten -> linear(5)", "3, 8, 8", []),
+        ("conv(8, 3) -> flatten -> linear(5)", "3, 32, 32", []),
+        ("conv(8, 3) -> conv(3, 3)", "3, 32, 32", []),  # a result with places: each is about its own
+        ("conv(8, 3) -> global_avg_pool -> flatten -> linear(5)", "3, H, W", []),
+        ("conv(8, 3) as y; mul { y; y -> global_avg_pool -> conv(8, 1) } -> global_avg_pool", "3, 32, 32", []),
+        ("concat { conv(8, 3) -> global_avg_pool -> flatten; flatten -> linear(5) }", "3, 32, 32", []),
+    ],
+)
+def test_a_narrow_view(body: str, size: str, expected: list[str]) -> None:
+    assert codes(image(body, size)) == expected
+
+
+# ---- W0206: gridding
+
+
+def chain(*rates: int, kernel: int = 3) -> str:
+    return image(" -> ".join(f"conv(4, {kernel}, dilation={rate})" for rate in rates), "3, H, W")
+
+
+@pytest.mark.parametrize(
+    ("rates", "expected", "rule"),
+    [
+        ((1, 2, 5), [], 2),
+        ((1, 2, 9), ["W0206"], 5),
+        ((2, 2, 2), ["W0206"], 2),
+        ((9, 2, 1), ["W0206"], 3),  # satisfies the rule
+        ((1, 3, 1), [], 5),  # breaks it
+        ((2,), [], 2),
+    ],
+)
+def test_rates(rates: tuple[int, ...], expected: list[str], rule: int) -> None:
+    assert codes(chain(*rates)) == expected
+    assert hybrid(rates) == rule
+
+
+def test_the_missed_places_are_named_and_the_rule_quoted() -> None:
+    found = warned(chain(2, 2))
+    assert (
+        "56 of the 9x9 places that they span: in its own row a place sees 0, 2, 4, 6, 8 and misses 1, 3, 5, 7" in found
+    )
+    assert "rates 2, 2: their common divisor is 2" in found
+    assert "rates 1, 2, 9: M_2 is 5, more than the kernel, 3" in warned(chain(1, 2, 9))
+    assert "M_2" not in warned(chain(9, 2, 1))
+
+
+def warned(text: str) -> str:
+    return render_text(check(choose(Program(Source("a.arch", text))), {}).warnings)
+
+
+ASPP = "concat {{ conv(8, 1); conv(8, 3, padding=6, dilation=6); conv(8, 3, padding=12, dilation=12){} }}"
+POOLED = "; interpolate { global_avg_pool -> conv(8, 1); identity }"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (image(ASPP.format(""), "3, H, W"), ["W0206"]),
+        (image(ASPP.format(POOLED), "3, H, W"), []),  # one branch sees everything
+        (image("conv(4, 3, padding=1, stride=2) -> conv(4, 3, dilation=2) -> conv(4, 3, dilation=2)"), ["W0206"]),
+        (image("conv(4, 3, dilation=2) -> max_pool(2) -> conv(4, 3, dilation=2)"), []),
+        (
+            image("conv(4, 3, dilation=2) -> conv(4, 3, dilation=2) -> global_avg_pool -> flatten", "3, 12, 12"),
+            ["W0206"],
+        ),
+        (image("add { identity; conv(3, 3, padding=2, dilation=2) -> conv(3, 3, padding=2, dilation=2) }"), ["W0206"]),
+        ("block b(c) { repeat 2 { conv(c, 3, dilation=2) } }\n" + image("conv(4, 3) -> b(4)"), ["W0206"]),
+        (
+            "block b(c) { conv(c, 1) -> conv(c, 3, padding=2, dilation=2) }\n"
+            + image("conv(4, 3) -> repeat 3 { b(4) }"),
+            [],
+        ),
+        (image("conv(4, 3, dilation=2) -> conv(4, 3, dilation=2)", "3, L"), ["W0206"]),
+        (image("conv(4, 3, dilation=2) -> conv(4, 3, dilation=2)", "3, D, H, W"), ["W0206"]),
+        (image("conv(4, 3, dilation=4000) -> conv(4, 3, dilation=5000)", "3, H, W"), []),  # more than is counted
+    ],
+)
+def test_stacks(text: str, expected: list[str]) -> None:
+    assert codes(text) == expected
+
+
+def steps(rng: random.Random) -> list[str]:
+    """Layers of stride 1 that keep the channels, some of them side by side."""
+
+    def conv() -> str:
+        k, d = rng.choice([(1, 1), (2, 2), (3, 1), (3, 2), (3, 3), (3, 5), (5, 2), (3, 4)])
+        return f"conv(1, {k}, dilation={d}, padding={(k - 1) * d // 2}, bias=false)"
+
+    def step() -> str:
+        if rng.random() < 0.6:
+            return conv()
+        odd = [f"conv(1, 3, dilation={d}, padding={d}, bias=false)" for d in rng.sample(range(1, 7), 2)]
+        return f"add {{ {rng.choice(['identity', odd[0]])}; {odd[1]} }}"
+
+    return [*(step() for _ in range(rng.randint(1, 3))), "conv(1, 3, dilation=2, padding=2, bias=false)"]
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_random_stacks_see_what_gradients_reach(seed: int) -> None:
+    rng = random.Random(seed)
+    axes = 1 if seed % 3 else 2
+    size = 121 if axes == 1 else 61
+    text = image(" -> ".join(steps(rng)), f"1{f', {size}' * axes}")
+    shaped = check(choose(Program(Source("a.arch", text))), {}).shaped
+    model = archc.loads(text)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.fill_(1.0)
+    x = torch.ones(1, 1, *(size,) * axes, dtype=torch.float64, requires_grad=True)
+    y = model.double()(x)
+    middle = tuple(n // 2 for n in y.shape[2:])
+    y[(0, 0, *middle)].backward()
+    assert x.grad is not None
+    reached = {tuple(at[a] - middle[a] for a in range(axes)) for at in x.grad[0, 0].nonzero().tolist()}
+    found = stacks(shaped, shaped.graph.root)
+    if len(found) == 0:
+        assert text.count("conv(1, ") - text.count("conv(1, 1,") == 1
+        return
+    (stack,) = found
+    assert seen(stack) == reached, text
+    spans = [max(at[a] for at in reached) - min(at[a] for at in reached) + 1 for a in range(axes)]
+    assert stack.places.missed == torch.tensor(spans).prod() - len(reached)
+    assert ("W0206" in codes(text)) == (stack.places.missed > 0)
+
+
+def seen(stack: Stack) -> set[tuple[int, ...]]:
+    ranges = [range(low, high + 1) for low, high in zip(stack.places.low, stack.places.high, strict=True)]
+    return {at for at in product(*ranges) if stack.sees(at)}
+
+
+# ---- silenced on its line
+
+BIASED = "conv(8, 3) -> batch_norm"
+
+
+@pytest.mark.parametrize(
+    ("comment", "expected"),
+    [
+        ("# archc: allow W0201", []),
+        ("#archc: allow W0201, W0205 and why", ["W0207"]),
+        ("# archc: allow W0201: the published weights have it", []),
+        ("# archc: allow W0202", ["W0201", "W0207"]),
+        ("# archc: allow W0999", ["W0201", "W0207"]),
+        ("# archc: allow E0301", ["W0201", "W0207"]),
+        ("# archc: allow", ["W0201", "W0207"]),
+        ("# not archc: allow W0201", ["W0201"]),
+    ],
+)
+def test_a_comment_allows_a_warning_on_its_line(comment: str, expected: list[str]) -> None:
+    assert codes(f"arch A {{\n    input x: [3, 9, 9]\n    {BIASED}  {comment}\n}}\n") == expected
+
+
+def test_a_comment_on_another_line_allows_nothing() -> None:
+    assert codes(f"arch A {{\n    input x: [3, 9, 9]  # archc: allow W0201\n    {BIASED}\n}}\n") == ["W0201"]
+
+
+def test_a_comment_in_a_string_is_none() -> None:
+    text = f'arch A {{\n    input x: [3, 9, 9]\n    "# archc: allow W0201": {{ {BIASED} }}\n}}\n'
+    assert codes(text) == ["W0201"]
+
+
+def test_a_statement_over_several_lines_allows_on_any_of_them() -> None:
+    conv = "conv(\n        8,  # archc: allow W0201\n        3,\n    )"
+    text = f"arch A {{\n    input x: [3, 9, 9]\n    {conv} -> batch_norm\n}}\n"
+    assert codes(text) == []
+
+
+def test_the_comment_of_a_block_need_not_be_needed_everywhere() -> None:
+    block = "block b(c) {\n    conv(c, 3)  # archc: allow W0201\n}\n"
+    assert codes(block + image("b(8) -> batch_norm")) == []
+    assert codes(block + image("b(8) -> relu")) == []
+
+
+def test_other_warnings_can_be_allowed() -> None:
+    text = "arch A {\n    input x: [3, 9, 9]\n    relu as y{}\n    conv(8, 3)\n}}\n"
+    assert codes(text.replace("}}", "}").replace("{}", "")) == ["W0102"]
+    assert codes(text.replace("}}", "}").replace("{}", "  # archc: allow W0102")) == []
+
+
+def test_the_formatter_keeps_the_comment_on_its_line() -> None:
+    text = f"arch A{{\n input x:[3,9,9]\n {BIASED}   # archc: allow W0201\n}}\n"
+    once = formatted(Source("a.arch", text))
+    assert f"    {BIASED}  # archc: allow W0201\n" in once
+    assert codes(once) == []
+
+
+def test_every_lint_has_its_code() -> None:
+    assert [code for code in CODES if code.startswith("W02")] == [f"W020{n}" for n in range(1, 8)]
