@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,7 +17,7 @@ from archc.files import Opened, open_file
 from archc.network import Network, given, network
 from archc.parameters import read_parameters
 from archc.problems import EnvironmentProblem, UsageProblem
-from archc.runtime.settings import Settings, settings_from
+from archc.runtime.settings import Settings
 
 if TYPE_CHECKING:
     from torch import nn
@@ -65,7 +64,7 @@ def train(
         data=data,
         data_root=data_root,
         out=out,
-        settings=settings_from(settings),
+        settings=Settings(**settings),
     )
 
 
@@ -93,7 +92,7 @@ def train_opened(
     folder = new_run_folder(Path("runs"), f"{built.name.lower()}-{images.name}") if out is None else Path(out)
     main, files = _texts(opened.program)
     if built.checked.shaped.graph.rules:
-        settings = replace(settings, init="module")
+        settings = settings.but(init="module")
     return fit(
         _seeded_module(built, settings.seed),
         images,

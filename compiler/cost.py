@@ -1,6 +1,6 @@
 """What a network costs: parameters, buffers and multiply-adds of every node, exact.
 
-Multiply-adds are those of convolutions, linear layers, matrix products and attention, for one sample.
+Multiply-adds are those of convolutions, linear layers, matrix products and attention, for one sample in evaluation.
 """
 
 from math import prod
@@ -15,12 +15,14 @@ class Cost(NamedTuple):
     """The cost of one node or of several. `macs` depends on the input's size when that is symbolic.
 
     `unknown` says that classes of one's own are among them, whose cost nobody here knows and which is left out.
+    `idle` counts those of the parameters that evaluation never uses, such as an auxiliary head's.
     """
 
     params: int
     buffers: int
     macs: Size
     unknown: bool = False
+    idle: int = 0
 
 
 def call_of(node: Node, shaped: ShapedGraph) -> Call:
@@ -32,25 +34,42 @@ def call_of(node: Node, shaped: ShapedGraph) -> Call:
 def costs(shaped: ShapedGraph) -> tuple[Cost, ...]:
     """Return the cost of every node; weights that are used again cost nothing the second time."""
     seen: set[str] = set()
+    runs = _evaluated(shaped)
+    used = {node.path for node, run in zip(shaped.graph.nodes, runs, strict=True) if run}
     result = []
-    for node in shaped.graph.nodes:
+    for node, run in zip(shaped.graph.nodes, runs, strict=True):
         call = call_of(node, shaped)
         weights = () if node.path in seen else node.op.weights(call)
         if weights:
             seen.add(node.path)
         sizes = {kept: sum(prod(w.shape) for w in weights if w.buffer is kept) for kept in (False, True)}
-        result.append(Cost(sizes[False], sizes[True], node.op.macs(call), node.op.external is not None))
+        idle = 0 if node.path in used else sizes[False]
+        macs = node.op.macs(call) if run else 0
+        result.append(Cost(sizes[False], sizes[True], macs, node.op.external is not None, idle))
     return tuple(result)
+
+
+def _evaluated(shaped: ShapedGraph) -> list[bool]:
+    """For each node, whether a result outside training depends on it."""
+    needed = {output.value for output in shaped.graph.outputs if not output.training}
+    runs = []
+    for node in reversed(shaped.graph.nodes):
+        run = not needed.isdisjoint(node.outputs)
+        if run:
+            needed.update(node.inputs)
+        runs.append(run)
+    return runs[::-1]
 
 
 def total(parts: tuple[Cost, ...]) -> Cost:
     """Add costs up.
 
     >>> total((Cost(10, 0, 100), Cost(5, 2, 0)))
-    Cost(params=15, buffers=2, macs=100, unknown=False)
+    Cost(params=15, buffers=2, macs=100, unknown=False, idle=0)
     """
     macs: Size = 0
     for part in parts:
         macs = macs + part.macs
     unknown = any(part.unknown for part in parts)
-    return Cost(sum(part.params for part in parts), sum(part.buffers for part in parts), macs, unknown)
+    sums = {name: sum(getattr(part, name) for part in parts) for name in ("params", "buffers", "idle")}
+    return Cost(**sums, macs=macs, unknown=unknown)

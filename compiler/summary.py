@@ -179,7 +179,8 @@ def headline(shaped: ShapedGraph) -> str:
     else:
         macs = f"input {inputs}"
     line = f"{shaped.graph.name}: {cost.params:,} parameters, {macs}, depth {depth(shaped)}"
-    return "\n".join([line, *_uncounted(shaped), *(f"  {condition}" for condition in shaped.conditions)])
+    idle = [f"  {cost.idle:,} of the parameters are for training only"] if cost.idle else []
+    return "\n".join([line, *idle, *_uncounted(shaped), *(f"  {condition}" for condition in shaped.conditions)])
 
 
 def _uncounted(shaped: ShapedGraph) -> list[str]:

@@ -56,6 +56,14 @@ class ExternValue(NamedTuple):
     bound: Mapping[str, Given]
 
 
+class Identity:
+    """The stage `identity` as a setting, as in `unit(norm=identity)`: it leaves the value that it takes."""
+
+    __slots__ = ()
+
+
+IDENTITY = Identity()
+
 # What a stage applies.
 Applicable: TypeAlias = BlockValue | OpValue | ExternValue
 
@@ -138,6 +146,8 @@ def kind_of(value: object) -> str:
             return "a function"
         case ModuleValue():
             return "a module"
+        case Identity():
+            return "the stage `identity`"
         case Wire():
             return "a value of the network"
         case _:
@@ -182,6 +192,8 @@ def _show(value: object, room: int, depth: int) -> str:
             return "a value"
         case ModuleValue():
             return value.path
+        case Identity():
+            return "identity"
         case list():
             return f"[{_items(value, room, depth)}]"
         case tuple():

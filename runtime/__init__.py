@@ -27,7 +27,6 @@ __all__ = [
     "fit",
     "load_weights",
     "new_run_folder",
-    "settings_from",
 ]
 
 # What takes time to import, torch or dataclasses; the command line needs the errors long before it trains.
@@ -38,7 +37,6 @@ _LATER = {
     "fit": "archc.runtime.training",
     "load_weights": "archc.runtime.checkpoint",
     "new_run_folder": "archc.runtime.run",
-    "settings_from": "archc.runtime.settings",
 }
 
 

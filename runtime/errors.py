@@ -4,15 +4,23 @@ They import nothing, so that the command line can name them without loading torc
 and only it is named so.
 """
 
+from collections.abc import Sequence
+
 
 class SettingsError(Exception):
     """A setting, a name or a folder given by the user is wrong; the message names it and says what to type.
+
+    Several wrong settings are one error with a line each; `mistakes` then holds the path of each key and its line.
 
     >>> SettingsError.exit_status
     2
     """
 
     exit_status = 2
+
+    def __init__(self, message: str, *, mistakes: Sequence[tuple[tuple[str, ...], str]] = ()) -> None:
+        super().__init__(message)
+        self.mistakes = mistakes
 
 
 class EnvironmentProblem(Exception):

@@ -5,21 +5,26 @@ from __future__ import annotations
 import math
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from archc.runtime.data.resident import ResidentImages, shuffled
 from archc.runtime.errors import RunInterrupted, RunStopped, SettingsError
 from archc.runtime.machine import Machine
 from archc.runtime.optimise import GuardedOptimizer, learning_rate
 from archc.runtime.run import EpochRecord, Run
+from archc.runtime.settings import Settings
 from archc.runtime.watch import Progress, Watch
 
 SECONDS_BETWEEN_LOOKS = 0.5
+
+Forward = Callable[[Tensor], object]
+"""The module, or what `torch.compile` made of it."""
 
 
 def train_loop(
@@ -27,6 +32,7 @@ def train_loop(
     train: ResidentImages,
     test: ResidentImages,
     *,
+    forward: Forward,
     classes: int,
     machine: Machine,
     watch: Watch,
@@ -35,30 +41,40 @@ def train_loop(
     """All epochs of a run. Inside an epoch nothing waits for the device, except to look at it each half second."""
     module, settings, device = run.module, run.settings, machine.device
     optimizer = GuardedOptimizer(module, settings)
+    mean = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(settings.ema)) if settings.ema else None
+    tested = module if mean is None else mean.module
     order = torch.Generator().manual_seed(settings.seed)
     step = 0
     for epoch in range(1, settings.epochs + 1):
         began = time.perf_counter()
         next_look = began + SECONDS_BETWEEN_LOOKS
         batches = shuffled(len(train), settings.batch_size, generator=order, device=device)
+        groups = grouped(batches, settings.accumulate)
         totals, seen = new_totals(device), 0
         module.train()
-        for rows in batches:
-            images, labels = train.batch(rows)
-            with autocast(machine):
-                scores = checked_scores(module(images), count=len(rows), classes=classes)
-            loss = F.cross_entropy(scores.float(), labels)
-            loss.backward()
-            rate = learning_rate(step, settings.epochs * len(batches), settings)
-            optimizer.step(loss.detach(), lr=rate)
-            step, seen = step + 1, seen + len(rows)
-            totals += sums(loss, scores, labels)
+        for group in groups:
+            step_loss, step_images = torch.zeros((), device=device), sum(map(len, group))
+            for rows in group:
+                images, labels = train.batch(rows)
+                with autocast(machine):
+                    scores = checked_scores(forward(images), count=len(rows), classes=classes)
+                loss = loss_of(scores, labels, settings, smoothing=settings.label_smoothing)
+                part = loss * (len(rows) / step_images)
+                part.backward()
+                step_loss += part.detach()
+                totals += sums(loss, scores, labels)
+                seen += len(rows)
+            rate = learning_rate(step, settings.epochs * len(groups), settings)
+            optimizer.step(step_loss, lr=rate)
+            step += 1
+            if mean is not None:
+                mean.update_parameters(module)
             watch.step(Progress(epoch, settings.epochs, seen, len(train), partial(means, totals, seen)))
             if (number := stop_requested()) or time.perf_counter() > next_look:
                 stop_unless_finite(optimizer, run, epoch)
                 next_look = time.perf_counter() + SECONDS_BETWEEN_LOOKS
             if number:
-                run.keep_last(step=step)
+                run.keep_last(tested, step=step)
                 where = f"{signal.Signals(number).name} in epoch {epoch}"
                 raise RunInterrupted(
                     f"{where}: the step was finished and {run.folder / 'last'} written", signal_number=number
@@ -66,8 +82,9 @@ def train_loop(
         loss_mean, train_accuracy = means(totals, seen)
         stop_unless_finite(optimizer, run, epoch)
         train_seconds = time.perf_counter() - began
+        tested.eval()
         test_loss, test_accuracy = evaluate(
-            module, test, batch_size=2 * settings.batch_size, classes=classes, machine=machine
+            forward if mean is None else tested, test, settings=settings, classes=classes, machine=machine
         )
         if not math.isfinite(test_loss):
             raise RunStopped(f"the test loss of epoch {epoch} is not finite; {run.left_behind()}")
@@ -82,23 +99,46 @@ def train_loop(
             seconds=time.perf_counter() - began,
             learning_rate=rate,
         )
-        run.keep(record, step=step)
+        run.keep(record, tested, step=step)
         watch.epoch_ends(record, settings.epochs)
+        if settings.patience and epoch - run.best_epoch >= settings.patience:
+            break
+    if mean is not None:
+        module.load_state_dict(tested.state_dict())
     module.eval()
 
 
 def evaluate(
-    module: nn.Module, images: ResidentImages, *, batch_size: int, classes: int, machine: Machine
+    forward: Forward, images: ResidentImages, *, settings: Settings, classes: int, machine: Machine
 ) -> tuple[float, float]:
-    """Mean cross-entropy and accuracy of a module in eval mode over a whole set; the device is read once."""
-    module.eval()
+    """Mean loss and accuracy of a module that is in eval mode, over a whole set; the device is read once."""
     totals = new_totals(machine.device)
     with torch.inference_mode():
-        for batch, labels in images.in_order(batch_size):
+        for batch, labels in images.in_order(settings.test_batch_size or 2 * settings.batch_size):
             with autocast(machine):
-                scores = checked_scores(module(batch), count=len(labels), classes=classes)
-            totals += sums(F.cross_entropy(scores.float(), labels), scores, labels)
+                scores = checked_scores(forward(batch), count=len(labels), classes=classes)
+            totals += sums(loss_of(scores, labels, settings), scores, labels)
     return means(totals, len(images))
+
+
+def loss_of(scores: Tensor, labels: Tensor, settings: Settings, *, smoothing: float = 0.0) -> Tensor:
+    """Mean loss of a batch: cross-entropy of scores, or the negative log-likelihood of log-probabilities.
+
+    >>> loss_of(torch.tensor([[0.0, 0.0]]), torch.tensor([1]), Settings()).item()   # log 2
+    0.6931471824645996
+    """
+    if settings.loss == "nll":
+        return F.nll_loss(scores.float(), labels)
+    return F.cross_entropy(scores.float(), labels, label_smoothing=smoothing)
+
+
+def grouped(batches: Sequence[Tensor], count: int) -> list[Sequence[Tensor]]:
+    """The batches in groups of `count` that make one step; the last group may be smaller.
+
+    >>> [len(group) for group in grouped([torch.zeros(4)] * 5, 2)]
+    [2, 2, 1]
+    """
+    return [batches[start : start + count] for start in range(0, len(batches), count)]
 
 
 def autocast(machine: Machine) -> torch.autocast:

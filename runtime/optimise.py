@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import cos, pi, prod, sqrt
 
 import torch
 from torch import Tensor, nn
 
-from archc.runtime.settings import Settings
+from archc.runtime.settings import SCALED, Constant, Cosine, OneCycle, Polynomial, Settings, StepWise
 
-START_FACTOR = 1 / 25  # one-cycle begins at this part of the highest rate, as in torch's OneCycleLR
+OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
+    "sgd": torch.optim.SGD,
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "nadam": torch.optim.NAdam,
+    "radam": torch.optim.RAdam,
+    "adamax": torch.optim.Adamax,
+    "rmsprop": torch.optim.RMSprop,
+    "adagrad": torch.optim.Adagrad,
+    "adadelta": torch.optim.Adadelta,
+}
+FUSED = ("sgd", "adam", "adamw")  # on every device; the step of the others is a few operations over all weights at once
 
 USUAL_DEVIATION = 0.02
 LARGEST_SCALE = 10.0
@@ -41,22 +52,22 @@ def initialise(module: nn.Module, init: str) -> None:
 
 
 def build_optimizer(module: nn.Module, settings: Settings) -> torch.optim.Optimizer:
-    """The optimizer of the settings over the parameters that train, fused; biases and norms do not decay.
+    """The optimizer of the settings over the parameters that train; biases and norms do not decay unless asked.
 
     Each group has a `scale`, by which its learning rate is multiplied.
     """
-    scaled = settings.lr_scaling == "fan" and settings.optimizer != "sgd"  # a step of sgd is as long as the gradient
+    name = settings.optimizer.name
+    scaled = settings.lr_scaling == "fan" and name in SCALED
     grouped: dict[tuple[float, float], list[Tensor]] = {}
     for parameter in module.parameters():
         if parameter.requires_grad:
-            decay = settings.weight_decay if parameter.ndim >= 2 else 0.0
+            decay = settings.weight_decay if parameter.ndim >= 2 or settings.decay_all else 0.0
             scale = fan_scale(parameter.shape) if scaled else 1.0
             grouped.setdefault((decay, scale), []).append(parameter)
     groups = [{"params": some, "weight_decay": decay, "scale": scale} for (decay, scale), some in grouped.items()]
-    if settings.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=settings.lr, momentum=settings.momentum, fused=True)
-    kind = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
-    return kind(groups, lr=settings.lr, fused=True)
+    own = settings.optimizer.model_dump(exclude={"name"})
+    fused = {"fused": True} if name in FUSED else {}
+    return OPTIMIZERS[name](groups, lr=settings.lr, **own, **fused)  # type: ignore[call-arg]  # each class has its own
 
 
 def fan_scale(shape: Sequence[int]) -> float:
@@ -80,32 +91,46 @@ def learning_rate(step: int, steps: int, settings: Settings) -> float:
 
     >>> [round(learning_rate(step, 11, Settings(lr=1.0)), 2) for step in (0, 3, 10)]
     [0.04, 1.0, 0.0]
+    >>> [learning_rate(step, 10, Settings(lr=1.0, schedule={"name": "constant", "warmup": 0.3})) for step in range(4)]
+    [0.25, 0.5, 0.75, 1.0]
     """
-    return settings.lr * SCHEDULES[settings.schedule](step / max(steps - 1, 1), settings.warmup)
+    schedule = settings.schedule
+    if isinstance(schedule, OneCycle):
+        return settings.lr * _one_cycle(step / max(steps - 1, 1), schedule)
+    climb = round(schedule.warmup * steps)
+    if step < climb:
+        return settings.lr * (step + 1) / (climb + 1)
+    left = 1 - (step - climb) / max(steps - 1 - climb, 1)
+    match schedule:
+        case Constant():
+            return settings.lr
+        case Cosine():
+            return settings.lr * _rise(left)
+        case Polynomial():
+            return settings.lr * left**schedule.power
+        case StepWise():
+            epoch = step * settings.epochs // steps
+            return settings.lr * schedule.gamma ** (epoch // schedule.step_size)
 
 
-def _one_cycle(progress: float, warmup: float) -> float:
-    if progress < warmup:
-        return START_FACTOR + (1 - START_FACTOR) * _rise(progress / warmup)
-    return _rise((1 - progress) / (1 - warmup))
+def _one_cycle(progress: float, schedule: OneCycle) -> float:
+    """As torch's OneCycleLR, with the very last step at 0."""
+    if progress < schedule.warmup:
+        start = 1 / schedule.div_factor
+        return start + (1 - start) * _rise(progress / schedule.warmup)
+    return _rise((1 - progress) / (1 - schedule.warmup))
 
 
 def _rise(part: float) -> float:
     return (1 - cos(pi * part)) / 2
 
 
-SCHEDULES: dict[str, Callable[[float, float], float]] = {
-    "one_cycle": _one_cycle,
-    "cosine": lambda progress, warmup: _rise(1 - progress),
-    "constant": lambda progress, warmup: 1.0,
-}
-
-
 class GuardedOptimizer:
     """An optimizer that clips, and that takes no more step once a loss or gradient was not finite.
 
-    Both happen inside the fused step (its `grad_scale` and `found_inf`, made for torch's GradScaler), so nothing is
-    read from the device and the weights are never touched by a bad gradient. `bad` is 1 from then on, on the device.
+    Nothing is read from the device. Fused optimizers do both inside their step (its `grad_scale` and `found_inf`, made
+    for torch's GradScaler); around the step of the others the weights are kept and put back. `bad` is 1 from the first
+    bad gradient on, on the device.
 
     >>> layer = nn.Linear(1, 1)
     >>> guarded = GuardedOptimizer(layer, Settings())
@@ -118,8 +143,9 @@ class GuardedOptimizer:
 
     def __init__(self, module: nn.Module, settings: Settings) -> None:
         self.optimizer = build_optimizer(module, settings)
-        self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        self.parameters: list[Tensor] = [p for group in self.optimizer.param_groups for p in group["params"]]
         self.clip = settings.clip
+        self.fused = settings.optimizer.name in FUSED
         self.bad = torch.zeros((), device=self.parameters[0].device)
 
     def step(self, loss: Tensor, *, lr: float) -> None:
@@ -128,7 +154,20 @@ class GuardedOptimizer:
         self.bad = torch.maximum(self.bad, (~torch.isfinite(norm + loss)).float())
         for group in self.optimizer.param_groups:
             group["lr"] = lr * group["scale"]
-        setattr(self.optimizer, "found_inf", self.bad)  # noqa: B010  # torch sets it so, and declares it nowhere
-        setattr(self.optimizer, "grad_scale", (norm / self.clip).clamp(min=1.0) if self.clip else None)  # noqa: B010
-        self.optimizer.step()
+        shorten = (norm / self.clip).clamp(min=1.0) if self.clip else None
+        if self.fused:
+            setattr(self.optimizer, "found_inf", self.bad)  # noqa: B010  # torch sets it so, and declares it nowhere
+            setattr(self.optimizer, "grad_scale", shorten)  # noqa: B010
+            self.optimizer.step()
+        else:
+            self._step_unless_bad(shorten)
         self.optimizer.zero_grad()
+
+    @torch.no_grad()
+    def _step_unless_bad(self, shorten: Tensor | None) -> None:
+        if shorten is not None:
+            torch._foreach_div_([p.grad for p in self.parameters if p.grad is not None], shorten)
+        before = [p.clone() for p in self.parameters]
+        self.optimizer.step()
+        for parameter, old in zip(self.parameters, before, strict=True):
+            torch.where(self.bad > 0, old, parameter, out=parameter)

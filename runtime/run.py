@@ -66,17 +66,22 @@ class Run:
         load_weights(self.module, self.folder, which)
         return self.module.eval()
 
-    def keep(self, record: EpochRecord, *, step: int) -> None:
-        """Writes the checkpoints of an epoch that ended, then its line of metrics."""
+    @property
+    def best_epoch(self) -> int:
+        """The number of that epoch; 0 before the first one ends."""
+        return 0 if self.best is None else self.best.epoch
+
+    def keep(self, record: EpochRecord, tested: nn.Module, *, step: int) -> None:
+        """Writes the checkpoints of an epoch that ended, with the weights that were tested, then its line of metrics."""
         better = self.best is None or record.test_accuracy > self.best.test_accuracy
         last, best = self.folder / "last", self.folder / "best"
-        write_checkpoint(self.module, (last, best) if better else (last,), epoch=record.epoch, step=step)
+        write_checkpoint(tested, (last, best) if better else (last,), epoch=record.epoch, step=step)
         append_line(self.folder / "metrics.jsonl", json.dumps(record._asdict()))
         self.metrics.append(record)
 
-    def keep_last(self, *, step: int) -> None:
+    def keep_last(self, tested: nn.Module, *, step: int) -> None:
         """Writes the checkpoint `last` in the middle of an epoch."""
-        write_checkpoint(self.module, (self.folder / "last",), epoch=len(self.metrics), step=step)
+        write_checkpoint(tested, (self.folder / "last",), epoch=len(self.metrics), step=step)
 
 
 def new_run_folder(root: Path, name: str) -> Path:

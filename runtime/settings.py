@@ -1,93 +1,326 @@
 """Every setting of a training run, with one default for every network. Imports no torch."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from difflib import get_close_matches
-from math import isfinite
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, ValidationError, model_validator
 
 from archc.runtime.errors import SettingsError
+from archc.runtime.recipe_errors import explained
 
-OPTIMIZERS = ("adamw", "adam", "sgd")
-SCHEDULES = ("one_cycle", "cosine", "constant")
-LR_SCALINGS = ("fan", "none")
-INITS = ("xavier", "module")
-PRECISIONS = ("auto", "fp32", "bf16")
-LAYOUTS = ("auto", "channels_last", "contiguous")
-
+LARGEST_COUNT = 2**31 - 1
 LARGEST_SEED = 2**63 - 1
 
+CLOSED = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+"""How each model below is: nothing changes, no key but its own, `True` is no number and `1.0` no whole one."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """The settings of a run; a wrong value raises `SettingsError` naming the setting.
+Count = Annotated[int, Field(ge=1, le=LARGEST_COUNT)]
+NotNegative = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+Part = Annotated[float, Field(ge=0, lt=1)]
+Pair = Annotated[tuple[Part, Part], Strict(False)]  # a list of a recipe is a pair too
 
-    >>> Settings(epochs=3).epochs
-    3
+
+class Sgd(BaseModel):
+    """Stochastic gradient descent."""
+
+    model_config = CLOSED
+    name: Literal["sgd"] = "sgd"
+    momentum: Part = 0.0
+    """Part of the last step that is taken again."""
+    dampening: Part = 0.0
+    """Part of the gradient that momentum leaves out."""
+    nesterov: bool = False
+    """Looks ahead: the gradient is that after the step of the momentum."""
+
+    @model_validator(mode="after")
+    def _nesterov_needs_momentum(self) -> Sgd:
+        if self.nesterov and (self.momentum == 0 or self.dampening != 0):
+            raise ValueError("nesterov needs a momentum above 0 and no dampening")
+        return self
+
+
+class Adam(BaseModel):
+    """Adam; decay is added to the gradient."""
+
+    model_config = CLOSED
+    name: Literal["adam"] = "adam"
+    betas: Pair = (0.9, 0.999)
+    """Memory of the mean and of the square of the gradient."""
+    eps: Positive = 1e-8
+    """Added to the root of the square."""
+    amsgrad: bool = False
+    """Divides by the largest square so far."""
+
+
+class AdamW(BaseModel):
+    """Adam whose decay pulls at the weights themselves."""
+
+    model_config = CLOSED
+    name: Literal["adamw"] = "adamw"
+    betas: Pair = (0.9, 0.999)
+    """Memory of the mean and of the square of the gradient."""
+    eps: Positive = 1e-8
+    """Added to the root of the square."""
+    amsgrad: bool = False
+    """Divides by the largest square so far."""
+
+
+class NAdam(BaseModel):
+    """Adam with Nesterov's momentum."""
+
+    model_config = CLOSED
+    name: Literal["nadam"] = "nadam"
+    betas: Pair = (0.9, 0.999)
+    """Memory of the mean and of the square of the gradient."""
+    eps: Positive = 1e-8
+    """Added to the root of the square."""
+    momentum_decay: NotNegative = 4e-3
+    """How fast the momentum reaches its value."""
+
+
+class RAdam(BaseModel):
+    """Adam that begins with rectified steps."""
+
+    model_config = CLOSED
+    name: Literal["radam"] = "radam"
+    betas: Pair = (0.9, 0.999)
+    """Memory of the mean and of the square of the gradient."""
+    eps: Positive = 1e-8
+    """Added to the root of the square."""
+
+
+class Adamax(BaseModel):
+    """Adam with the largest gradient in place of the square."""
+
+    model_config = CLOSED
+    name: Literal["adamax"] = "adamax"
+    betas: Pair = (0.9, 0.999)
+    """Memory of the mean and of the size of the gradient."""
+    eps: Positive = 1e-8
+    """Added to the size."""
+
+
+class RmsProp(BaseModel):
+    """Steps divided by the root of the mean square of the gradient."""
+
+    model_config = CLOSED
+    name: Literal["rmsprop"] = "rmsprop"
+    alpha: Part = 0.99
+    """Memory of the square."""
+    eps: Positive = 1e-8
+    """Added to the root of the square."""
+    momentum: Part = 0.0
+    """Part of the last step that is taken again."""
+    centered: bool = False
+    """Subtracts the square of the mean."""
+
+
+class Adagrad(BaseModel):
+    """Steps divided by the root of the sum of all squares."""
+
+    model_config = CLOSED
+    name: Literal["adagrad"] = "adagrad"
+    lr_decay: NotNegative = 0.0
+    """The rate is divided by 1 + this times the number of the step."""
+    initial_accumulator_value: NotNegative = 0.0
+    """The sum's first value."""
+    eps: Positive = 1e-10
+    """Added to the root of the sum."""
+
+
+class Adadelta(BaseModel):
+    """Steps in units of the steps before; usually with lr 1."""
+
+    model_config = CLOSED
+    name: Literal["adadelta"] = "adadelta"
+    rho: Part = 0.9
+    """Memory of the squares."""
+    eps: Positive = 1e-6
+    """Added below the roots."""
+
+
+OPTIMIZER_TITLES = {
+    "sgd": "SGD", "adam": "Adam", "adamw": "AdamW", "nadam": "NAdam", "radam": "RAdam", "adamax": "Adamax",
+    "rmsprop": "RMSprop", "adagrad": "Adagrad", "adadelta": "Adadelta",
+}  # fmt: skip
+SCALED = ("adam", "adamw", "nadam", "radam", "adamax")
+"""The optimizers whose steps are about as long as the learning rate, whatever the gradient."""
+
+Optimizer = Sgd | Adam | AdamW | NAdam | RAdam | Adamax | RmsProp | Adagrad | Adadelta
+
+
+class Constant(BaseModel):
+    """One rate."""
+
+    model_config = CLOSED
+    name: Literal["constant"] = "constant"
+    warmup: Part = 0.0
+    """The part of the run in which the rate climbs to lr in equal steps."""
+
+
+class OneCycle(BaseModel):
+    """Up to lr over `warmup`, down to zero, both as a cosine."""
+
+    model_config = CLOSED
+    name: Literal["one_cycle"] = "one_cycle"
+    warmup: Part = 0.3
+    """The part of the run in which the rate climbs."""
+    div_factor: Annotated[float, Field(ge=1)] = 25.0
+    """The climb begins at lr / this."""
+
+
+class Cosine(BaseModel):
+    """Down to zero as half a cosine."""
+
+    model_config = CLOSED
+    name: Literal["cosine"] = "cosine"
+    warmup: Part = 0.0
+    """The part of the run in which the rate climbs to lr in equal steps."""
+
+
+class StepWise(BaseModel):
+    """Times `gamma` after each `step_size` epochs."""
+
+    model_config = CLOSED
+    name: Literal["step"] = "step"
+    step_size: Count
+    """Epochs with one rate."""
+    gamma: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """The next rate as a part of this one."""
+    warmup: Part = 0.0
+    """The part of the run in which the rate climbs to lr in equal steps."""
+
+
+class Polynomial(BaseModel):
+    """Down to zero as a power of what is left of the run."""
+
+    model_config = CLOSED
+    name: Literal["polynomial"] = "polynomial"
+    power: Positive = 1.0
+    """1 is a straight line."""
+    warmup: Part = 0.0
+    """The part of the run in which the rate climbs to lr in equal steps."""
+
+
+Schedule = Constant | OneCycle | Cosine | StepWise | Polynomial
+
+
+class Normalize(BaseModel):
+    """Mean and standard deviation of each channel, on the scale where black is 0 and white 1."""
+
+    model_config = CLOSED
+    mean: Annotated[tuple[float, ...], Strict(False), Field(min_length=1)]
+    """Subtracted."""
+    std: Annotated[tuple[Positive, ...], Strict(False), Field(min_length=1)]
+    """What is left is divided by it."""
+
+    @model_validator(mode="after")
+    def _as_many(self) -> Normalize:
+        if len(self.mean) != len(self.std):
+            raise ValueError(f"mean has {len(self.mean)} numbers and std {len(self.std)}; each has one per channel")
+        return self
+
+
+def _by_name(value: object) -> object:
+    """A bare name stands for the optimizer or schedule with its own defaults."""
+    return {"name": value} if isinstance(value, str) else value
+
+
+def _square(value: object) -> object:
+    """One number stands for a square image."""
+    return (value, value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+class Settings(BaseModel):
+    """The settings of a run; wrong values raise one `SettingsError` that names each.
+
+    >>> Settings(epochs=3, optimizer="sgd").optimizer.name
+    'sgd'
     >>> Settings(lr=0)
     Traceback (most recent call last):
     archc.runtime.errors.SettingsError: lr must be a number above 0, found 0
     """
 
-    epochs: int = 10
+    model_config = CLOSED
+
+    epochs: Count = 10
     """How often every training image is seen."""
-    batch_size: int = 64
+    batch_size: Count = 64
     """Images per step. The last batch of an epoch is smaller; a single left-over image joins the batch before."""
-    optimizer: str = "adamw"
-    """`adamw`, `adam` or `sgd`, in torch's fused form."""
-    lr: float = 1e-3
+    test_batch_size: Count | None = None
+    """Images per batch of the test; null: twice `batch_size`. It changes no result."""
+    image_size: Annotated[tuple[Count, Count] | None, Strict(False), BeforeValidator(_square)] = None
+    """Height and width that images are brought to, or one number for both; null: what the network takes, else as the
+    data is."""
+    normalize: Normalize | None = None
+    """Mean and deviation per channel, for images from 0 (black) to 1 (white); null: those of the training images."""
+    loss: Literal["cross_entropy", "nll"] = "cross_entropy"
+    """`cross_entropy` for scores of any size; `nll` for a network that ends with a log-softmax."""
+    label_smoothing: Part = 0.0
+    """Part of the label that is spread over all classes, while training; for `cross_entropy`."""
+    optimizer: Annotated[Annotated[Optimizer, Field(discriminator="name")], BeforeValidator(_by_name)] = AdamW()
+    """A name, or a mapping with `name` and the optimizer's own arguments; see below."""
+    lr: Positive = 1e-3
     """The highest learning rate of the schedule."""
-    lr_scaling: str = "fan"
+    lr_scaling: Literal["fan", "none"] = "fan"
     """`fan`: each weight's rate times its Xavier deviation / 0.02, at most 10: wide layers learn in small steps, narrow
-    ones in large steps, so that one lr fits a network of any width; `none`: one rate for all. `sgd` ignores it."""
-    momentum: float = 0.0
-    """Momentum of `sgd`; the others have their own and ignore it."""
-    weight_decay: float = 0.01
-    """Pull of the weights towards zero; biases and norms (parameters with fewer than two axes) are left out."""
-    schedule: str = "one_cycle"
-    """`one_cycle` (up over `warmup`, down to zero, both as a cosine), `cosine` (down to zero) or `constant`."""
-    warmup: float = 0.3
-    """The part of the run in which `one_cycle` climbs from lr / 25 to lr."""
-    clip: float = 1.0
+    ones in large steps, so that one lr fits a network of any width; `none`: one rate for all. Only the Adam family
+    (adam, adamw, nadam, radam, adamax) scales; the others always have one rate."""
+    weight_decay: NotNegative = 0.01
+    """Pull of the weights towards zero."""
+    decay_all: bool = False
+    """Whether biases and norms (parameters with fewer than two axes) decay too."""
+    schedule: Annotated[Annotated[Schedule, Field(discriminator="name")], BeforeValidator(_by_name)] = OneCycle()
+    """A name, or a mapping with `name` and the schedule's own arguments; see below."""
+    clip: NotNegative = 1.0
     """Largest norm of the whole gradient; a longer one is shortened to it. 0 does not clip."""
-    init: str = "xavier"
-    """`xavier`: Xavier-uniform weights for every convolution and linear layer; `module`: as the module came."""
-    precision: str = "auto"
+    accumulate: Count = 1
+    """Batches whose gradients make one step: that of a batch so many times as large."""
+    ema: Part = 0.0
+    """Memory of a running mean of the weights, which is then what is tested and kept; 0: no mean."""
+    patience: Annotated[int, Field(ge=0)] = 0
+    """Stops after so many epochs without a better test accuracy; 0: never."""
+    init: Literal["xavier", "module"] = "xavier"
+    """`xavier`: Xavier-uniform weights for every convolution and linear layer; `module`: as the network came, torch's
+    own. Where nothing is said it is `module` for an architecture that says `init` itself."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
     """`fp32`; `bf16` (autocast, weights stay fp32); `auto`: bf16 where the processor has AMX or the GPU has bf16."""
-    layout: str = "auto"
+    layout: Literal["auto", "channels_last", "contiguous"] = "auto"
     """Memory order of images: `channels_last`, `contiguous`; `auto`: channels last where there are 2-d convolutions."""
-    device: str = "auto"
+    compile: bool = False
+    """Whether `torch.compile` makes the network faster, which takes about a minute first; where it cannot, the run says
+    so and goes on without."""
+    device: Annotated[str, Field(min_length=1)] = "auto"
     """`cpu`, `cuda`, `cuda:1`, `mps`; `auto`: the GPU if there is one."""
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = 0
     """Start of every random number: initialisation, order of the images, dropout."""
+    deterministic: bool = False
+    """Whether only operations are used that give the same bits each time on one machine."""
 
-    def __post_init__(self) -> None:
-        _whole("epochs", self.epochs, at_least=1)
-        _whole("batch_size", self.batch_size, at_least=1)
-        _whole("seed", self.seed, at_least=0)
-        if self.seed > LARGEST_SEED:
-            raise SettingsError(f"seed must be at most {LARGEST_SEED}, found {self.seed}")
-        _one_of("optimizer", self.optimizer, OPTIMIZERS)
-        _one_of("schedule", self.schedule, SCHEDULES)
-        _one_of("lr_scaling", self.lr_scaling, LR_SCALINGS)
-        _one_of("init", self.init, INITS)
-        _one_of("precision", self.precision, PRECISIONS)
-        _one_of("layout", self.layout, LAYOUTS)
-        _number("lr", self.lr, above=0)
-        _number("momentum", self.momentum, at_least=0, below=1)
-        _number("weight_decay", self.weight_decay, at_least=0)
-        _number("warmup", self.warmup, at_least=0, below=1)
-        _number("clip", self.clip, at_least=0)
-        _name("device", self.device, such_as="auto, cpu or cuda")
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            mistakes = explained(Settings, error)
+            raise SettingsError("\n".join(mistake.text for mistake in mistakes), mistakes=mistakes) from None
 
-    def as_dict(self) -> dict[str, object]:
-        """Every setting with its value, in the order of the class.
+    @model_validator(mode="after")
+    def _smoothing_needs_scores(self) -> Settings:
+        if self.loss == "nll" and self.label_smoothing:
+            raise ValueError("label_smoothing is for loss cross_entropy, and the loss is nll")
+        return self
 
-        >>> Settings().as_dict()["optimizer"]
-        'adamw'
+    def as_dict(self) -> dict[str, Any]:
+        """Every setting with its value as JSON and YAML have it, in the order of the class.
+
+        >>> Settings().as_dict()["schedule"]
+        {'name': 'one_cycle', 'warmup': 0.3, 'div_factor': 25.0}
         """
-        return asdict(self)
+        return self.model_dump(mode="json")
 
-    def changed(self) -> dict[str, object]:
+    def changed(self) -> dict[str, Any]:
         """The settings that differ from the default.
 
         >>> Settings(epochs=3).changed()
@@ -96,81 +329,64 @@ class Settings:
         default = Settings().as_dict()
         return {name: value for name, value in self.as_dict().items() if value != default[name]}
 
+    def but(self, **values: Any) -> Settings:
+        """These settings with other values for some.
 
-def settings_from(values: Mapping[str, object]) -> Settings:
-    """The settings of a mapping (a recipe, options of the command line) over the defaults; unknown keys are refused.
-
-    >>> settings_from({"epochs": 3}).epochs
-    3
-    >>> settings_from({"epoch": 3})
-    Traceback (most recent call last):
-    archc.runtime.errors.SettingsError: no setting is called 'epoch'; did you mean 'epochs'?
-    """
-    known = [field.name for field in fields(Settings)]
-    for name in values:
-        if name not in known:
-            close = get_close_matches(str(name), known, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"the settings are {', '.join(known)}"
-            raise SettingsError(f"no setting is called {name!r}; {hint}")
-    return Settings(**values)  # type: ignore[arg-type]  # __post_init__ checks each value's type
+        >>> Settings(epochs=3).but(lr=0.1).epochs
+        3
+        """
+        return Settings(**{**self.as_dict(), **values})
 
 
 def describe(settings: Settings) -> str:
     """The settings that decide a result, in one line for people.
 
-    >>> describe(Settings(optimizer="sgd", lr=0.9, weight_decay=0, schedule="constant", clip=0))
+    >>> plain = Settings(optimizer="sgd", lr=0.9, weight_decay=0, schedule="constant", clip=0)
+    >>> describe(plain)
     'SGD lr 0.9, constant rate, batch 64, 10 epochs, Xavier-uniform weights, seed 0'
     """
-    optimizer = {"adamw": "AdamW", "adam": "Adam", "sgd": "SGD"}[settings.optimizer] + f" lr {settings.lr:g}"
-    optimizer += " scaled by fan" if settings.lr_scaling == "fan" and settings.optimizer != "sgd" else ""
-    if settings.optimizer == "sgd" and settings.momentum:
-        optimizer += f" momentum {settings.momentum:g}"
-    if settings.weight_decay:
-        optimizer += f" weight decay {settings.weight_decay:g}"
     parts = [
-        optimizer,
-        {"one_cycle": "one-cycle", "cosine": "cosine", "constant": "constant rate"}[settings.schedule],
+        _optimizer_words(settings),
+        _schedule_words(settings.schedule),
         *([f"gradient norm at most {settings.clip:g}"] if settings.clip else []),
-        f"batch {settings.batch_size}",
+        f"batch {settings.batch_size}" + (f" x {settings.accumulate}" if settings.accumulate > 1 else ""),
         f"{settings.epochs} epoch{'s' if settings.epochs > 1 else ''}",
+        *([f"stops after {settings.patience} without a better accuracy"] if settings.patience else []),
+        *(["negative log-likelihood"] if settings.loss == "nll" else []),
+        *([f"labels smoothed by {settings.label_smoothing:g}"] if settings.label_smoothing else []),
         {"xavier": "Xavier-uniform weights", "module": "the network's own initial weights"}[settings.init],
-        f"seed {settings.seed}",
+        *([f"running mean of the weights {settings.ema:g}"] if settings.ema else []),
+        f"seed {settings.seed}" + (", deterministic" if settings.deterministic else ""),
     ]
     return ", ".join(parts)
 
 
-def _whole(name: str, value: object, *, at_least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
-        raise SettingsError(f"{name} must be a whole number of at least {at_least}, found {value!r}")
+def _optimizer_words(settings: Settings) -> str:
+    name = settings.optimizer.name
+    words = f"{OPTIMIZER_TITLES[name]} lr {settings.lr:g}"
+    words += " scaled by fan" if settings.lr_scaling == "fan" and name in SCALED else ""
+    words += _changes_of(settings.optimizer)
+    if settings.weight_decay:
+        words += f" weight decay {settings.weight_decay:g}" + (" of all" if settings.decay_all else "")
+    return words
 
 
-def _number(
-    name: str, value: object, *, above: float | None = None, at_least: float | None = None, below: float | None = None
-) -> None:
-    wanted = [
-        f"{word} {bound:g}"
-        for word, bound in (("above", above), ("of at least", at_least), ("below", below))
-        if bound is not None
-    ]
-    right = (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and isfinite(value)
-        and (above is None or value > above)
-        and (at_least is None or value >= at_least)
-        and (below is None or value < below)
+def _schedule_words(schedule: Schedule) -> str:
+    title = {"one_cycle": "one-cycle", "constant": "constant rate", "step": "steps"}.get(schedule.name, schedule.name)
+    return title + _changes_of(schedule)
+
+
+def _changes_of(chosen: Optimizer | Schedule) -> str:
+    """The arguments that are not the default, each with its name."""
+    fields = type(chosen).model_fields
+    return "".join(
+        f" {name.replace('_', ' ')} {_short(value)}"
+        for name, value in chosen.model_dump().items()
+        if name != "name" and value != fields[name].default
     )
-    if not right:
-        raise SettingsError(f"{name} must be a number {' and '.join(wanted)}, found {value!r}")
 
 
-def _name(name: str, value: object, *, such_as: str) -> None:
-    if not isinstance(value, str) or not value:
-        raise SettingsError(f"{name} must be a name such as {such_as}, found {value!r}")
-
-
-def _one_of(name: str, value: object, choices: Sequence[str]) -> None:
-    if value not in choices:
-        close = get_close_matches(str(value).lower(), choices, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise SettingsError(f"{name} must be one of {', '.join(choices)}, found {value!r}{hint}")
+def _short(value: object) -> str:
+    if isinstance(value, tuple):
+        return " and ".join(f"{part:g}" for part in value)
+    return ("on" if value else "off") if isinstance(value, bool) else f"{value:g}"

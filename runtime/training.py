@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,13 +14,16 @@ from torch import nn
 from archc.runtime.data.dataset import Data
 from archc.runtime.data.resident import ResidentImages, normalisation
 from archc.runtime.errors import EnvironmentProblem, SettingsError
+from archc.runtime.first_look import Look, look
 from archc.runtime.loop import train_loop
 from archc.runtime.machine import Machine, choose_machine, image_budget, keep_freed_memory
 from archc.runtime.optimise import initialise
 from archc.runtime.run import Run, open_run
-from archc.runtime.settings import Settings, describe
+from archc.runtime.settings import Normalize, Settings, describe
 from archc.runtime.signals import stop_requests
 from archc.runtime.watch import Watch, watch_for
+
+WHITE = 255.0  # the largest byte; `normalize` speaks of images from 0 to 1
 
 
 def fit(
@@ -31,12 +35,13 @@ def fit(
     files: Mapping[str, str] | None = None,
     facts: Mapping[str, object] | None = None,
     input_size: tuple[int, ...] | None = None,
+    origin: str = "",
     watch: Watch | None = None,
 ) -> Run:
     """Trains any module that maps images [B, C, H, W] to scores [B, classes], and keeps everything in the folder `out`.
 
-    `input_size` is the shape (C, H, W) the module takes (None: that of the data); images are resized to it.
-    `files` (relative name: text) and `facts` (for `run.json`) are stored with the run. Without `watch` the run reports
+    `input_size` is the shape (C, H, W) the module takes (None: that of the data, in the settings' `image_size`); images
+    are resized to it. `origin` says for people where the settings come from; `files` (relative name: text) and `facts` (for `run.json`) are stored with the run. Without `watch` the run reports
     to stderr. The module is trained in place and ends on the device, in eval mode, with the last weights.
 
     Raises `SettingsError`, `EnvironmentProblem`, `RunStopped` (a loss or gradient was not finite) or `RunInterrupted`
@@ -53,7 +58,7 @@ def fit(
     """
     settings = settings or Settings()
     watch = watch or watch_for(sys.stderr)
-    shape = _image_shape(data, input_size)
+    shape = _image_shape(data, input_size, settings)
     machine = choose_machine(settings, module)
     _check_trainable(module, settings)
     about = {
@@ -63,16 +68,30 @@ def fit(
         "parameters": sum(parameter.numel() for parameter in module.parameters()),
     }  # fmt: skip
     run = open_run(Path(out), module, settings, files=files or {}, facts={**(facts or {}), **about})
-    with _seeded(settings.seed, machine.device), _memory_explained(settings), stop_requests() as stop_requested:
+    only_repeatable = _deterministic(settings)
+    with (
+        only_repeatable,
+        _seeded(settings.seed, machine.device),
+        _memory_explained(settings),
+        stop_requests() as stop_requested,
+    ):
         ended = ""
         try:
-            watch.run_begins(_opening(run, data, shape=shape, machine=machine))
             keep_freed_memory()
             initialise(module, settings.init)
             module.to(machine.device, memory_format=machine.memory_format)  # type: ignore[call-overload]  # undeclared
-            train, test = _resident(data, shape, machine)
+            train, test = _resident(data, shape, machine, settings)
+            seen = look(module, test, settings=settings, classes=data.num_classes, machine=machine)
+            watch.run_begins(_opening(run, data, seen, shape=shape, machine=machine, origin=origin))
             train_loop(
-                run, train, test, classes=data.num_classes, machine=machine, watch=watch, stop_requested=stop_requested
+                run,
+                train,
+                test,
+                forward=seen.forward,
+                classes=data.num_classes,
+                machine=machine,
+                watch=watch,
+                stop_requested=stop_requested,
             )
             ended = _closing(run)
         finally:
@@ -80,10 +99,14 @@ def fit(
     return run
 
 
-def _image_shape(data: Data, input_size: tuple[int, ...] | None) -> tuple[int, int, int]:
+def _image_shape(data: Data, input_size: tuple[int, ...] | None, settings: Settings) -> tuple[int, int, int]:
     channels, height, width = data.train_images.shape[1:]
     if input_size is None:
+        height, width = settings.image_size or (height, width)
         return channels, height, width
+    if settings.image_size not in (None, input_size[1:]):
+        takes, asked = "x".join(map(str, input_size)), "x".join(map(str, settings.image_size or ()))
+        raise SettingsError(f"the network takes {takes}, and image_size asks for {asked}")
     fitting = (1, 3) if channels == 1 else (channels,)  # a grey image can be shown in three channels
     if len(input_size) != 3 or min(input_size) < 1 or input_size[0] not in fitting:
         takes = "x".join(map(str, input_size)) or "one number"
@@ -100,9 +123,11 @@ def _check_trainable(module: nn.Module, settings: Settings) -> None:
         raise SettingsError("batch_size must be at least 2 for a network with batch norm, found 1")
 
 
-def _resident(data: Data, shape: tuple[int, int, int], machine: Machine) -> tuple[ResidentImages, ResidentImages]:
-    """Training and test images on the device, normalised with the mean and deviation of the training images."""
-    mean, deviation = normalisation(data.train_images)
+def _resident(
+    data: Data, shape: tuple[int, int, int], machine: Machine, settings: Settings
+) -> tuple[ResidentImages, ResidentImages]:
+    """Training and test images on the device, normalised as the settings say or by the training images' own levels."""
+    mean, deviation = _levels(settings.normalize, data) if settings.normalize else normalisation(data.train_images)
     parts = ((data.train_images, data.train_labels), (data.test_images, data.test_labels))
     budget = image_budget(machine.device) // len(parts)
     train, test = (
@@ -121,22 +146,34 @@ def _resident(data: Data, shape: tuple[int, int, int], machine: Machine) -> tupl
     return train, test
 
 
-def _opening(run: Run, data: Data, *, shape: tuple[int, int, int], machine: Machine) -> str:
+def _levels(normalize: Normalize, data: Data) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and deviation on the scale of bytes."""
+    if len(normalize.mean) != data.channels:
+        raise SettingsError(
+            f"normalize has {len(normalize.mean)} numbers, one per channel; the images of data set {data.name!r} have"
+            f" {data.channels} channel{'s' if data.channels > 1 else ''}"
+        )
+    return WHITE * torch.tensor(normalize.mean), WHITE * torch.tensor(normalize.std)
+
+
+def _opening(run: Run, data: Data, seen: Look, *, shape: tuple[int, int, int], machine: Machine, origin: str) -> str:
     changed = ", ".join(f"{name}={value}" for name, value in run.settings.changed().items())
-    default = "no recipe: the default for every network" + (f" with {changed}" if changed else "")
+    default = origin or "no recipe: the default for every network" + (f" with {changed}" if changed else "")
     given, taken = ("x".join(map(str, size)) for size in (data.train_images.shape[1:], shape))
     return (
         f"{default}: {describe(run.settings)}\n"
         f"data {data.name}: {data.note}; {len(data.train_images):,} training and {len(data.test_images):,} test images,"
         f" {data.num_classes} classes, {given}{f' brought to {taken}' if taken != given else ''}\n"
-        f"on {machine.text}; run folder {run.folder}"
-    )
+        f"on {machine.text}{seen.compiled}; run folder {run.folder}"
+    ) + "".join(f"\nwarning: {warning}" for warning in seen.warnings)
 
 
 def _closing(run: Run) -> str:
     best = run.best
     assert best is not None  # a run that ended has at least one epoch
+    early = f"stopped: no better test accuracy in {run.settings.patience} epochs; "
     return (
+        f"{early if len(run.metrics) < run.settings.epochs else ''}"
         f"best test accuracy {best.test_accuracy:.4f} after epoch {best.epoch},"
         f" last {run.metrics[-1].test_accuracy:.4f}; run folder {run.folder}"
     )
@@ -148,6 +185,28 @@ def _seeded(seed: int, device: torch.device) -> Iterator[None]:
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         yield
+
+
+@contextmanager
+def _deterministic(settings: Settings) -> Iterator[None]:
+    """With `deterministic`, inside torch takes only operations that repeat themselves bit for bit."""
+    if not settings.deterministic:
+        yield
+        return
+    before, benchmark = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it, and reads it at its first use
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+    try:
+        yield
+    except RuntimeError as error:
+        if "does not have a deterministic implementation" not in str(error):
+            raise
+        operation = str(error).partition(" does not have")[0]
+        raise SettingsError(f"deterministic: torch's {operation} does not repeat itself bit for bit here") from error
+    finally:
+        torch.use_deterministic_algorithms(before)
+        torch.backends.cudnn.benchmark = benchmark
 
 
 @contextmanager

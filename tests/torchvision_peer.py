@@ -37,10 +37,11 @@ def uninitialised() -> Iterator[None]:
         yield
 
 
-def reference(name: str) -> nn.Module:
+def reference(name: str, **options: object) -> nn.Module:
     """torchvision's network, without weights."""
-    options = {"weights_backbone": None} if name in SEGMENTATION else {}
-    network = torchvision.models.get_model(name, weights=None, **options, **OPTIONS.get(name, {}))
+    if name in SEGMENTATION:
+        options["weights_backbone"] = None
+    network = torchvision.models.get_model(name, weights=None, **{**OPTIONS.get(name, {}), **options})
     assert isinstance(network, nn.Module)
     return network
 
@@ -60,7 +61,12 @@ def fill(network: nn.Module) -> None:
 
 
 def same(mine: object, theirs: object) -> bool:
-    """Whether two results are equal bit for bit: tensors, or dictionaries and named tuples of them by name."""
+    """Whether two results are equal bit for bit: tensors, or dictionaries and named tuples of them by name.
+
+    A dictionary of one entry, as a segmentation network leaves it, is a tensor in archc.
+    """
+    if isinstance(theirs, dict) and isinstance(mine, Tensor):
+        return len(theirs) == 1 and same(mine, *theirs.values())
     if isinstance(theirs, dict):
         return same(list(theirs.items()), list(fields(mine).items()))
     if isinstance(theirs, tuple) and hasattr(theirs, "_asdict"):
@@ -85,14 +91,14 @@ def entries(network: nn.Module) -> list[tuple[str, torch.Size, torch.dtype]]:
     return [(name, value.shape, value.dtype) for name, value in network.state_dict().items()]
 
 
-def compare(name: str, *, outputs: bool = True) -> Compared:
-    """Compare a network of the zoo with torchvision's.
+def compare(name: str, *, outputs: bool = True, **options: object) -> Compared:
+    """Compare a network of the zoo with torchvision's, both built with these options.
 
     Keys, order, sizes and dtypes of the `state_dict`; with the same weights, the results in eval mode and, from one
     seed, those of a step in training mode with the buffers it leaves: this sees every dropout, rate and momentum.
     """
     with uninitialised():
-        theirs, mine = reference(name), archc.load(name)
+        theirs, mine = reference(name, **options), archc.load(name, **options)
     expected, found = entries(theirs), entries(mine)
     if found != expected:
         pairs = [pair for pair in zip(found, expected, strict=False) if pair[0] != pair[1]]

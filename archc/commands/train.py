@@ -40,7 +40,7 @@ def command(
     input. The run's folder keeps the text, the source, the metrics and the best and last weights.
     """
     from archc.files import open_file
-    from archc.runtime.settings import settings_from
+    from archc.runtime.settings import Settings
     from archc.training import train_opened
 
     values = _changes(changes)
@@ -53,7 +53,7 @@ def command(
         data=data,
         data_root=data_root,
         out=out,
-        settings=settings_from(values),
+        settings=Settings(**values),
         max_layers=max_layers,
     )
     click.echo(f'model = archc.load("{run.folder.as_posix()}")')

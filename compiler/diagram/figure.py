@@ -100,7 +100,8 @@ def _caption(shaped: ShapedGraph) -> tuple[str, ...]:
     name = shaped.graph.name
     told = _letters(doc).startswith(_letters(name))
     head = doc.removesuffix(".") if told else f"{name}: {doc}".removesuffix(".") if doc else name
-    lines = [head, f"{cost.params:,} parameters, {macs}"]
+    idle = f" ({cost.idle:,} for training only)" if cost.idle else ""
+    lines = [head, f"{cost.params:,} parameters{idle}, {macs}"]
     lines.extend(str(condition) for condition in shaped.conditions)
     lines.append("macs: multiply-adds of convolutions, linear layers, matrix products and attention, one sample")
     return tuple(lines)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from archc.compiler.ops.entry import REQUIRED
 from archc.compiler.problems import Stop, stop
-from archc.compiler.values import BlockValue, Builtin, ExternValue, Given, InitializerValue, OpValue, Wire
+from archc.compiler.values import BlockValue, Builtin, ExternValue, Given, Identity, InitializerValue, OpValue, Wire
 from archc.dsl import ast
 from archc.dsl.diagnostics import Label
 from archc.dsl.source import Span
@@ -178,8 +178,8 @@ def is_value(value: object) -> bool:
 
 
 def is_layer(value: object) -> bool:
-    """Whether an argument is an op or a block."""
-    return isinstance(value, BlockValue | OpValue | ExternValue)
+    """Whether an argument is an op, a block or `identity`."""
+    return isinstance(value, BlockValue | OpValue | ExternValue | Identity)
 
 
 def listed(names: Sequence[str]) -> str:

@@ -27,6 +27,7 @@ from archc.compiler.problems import follow_on, stop
 from archc.compiler.program import Definition, Unit
 from archc.compiler.shapes import Shapes
 from archc.compiler.values import (
+    IDENTITY,
     POISON,
     BlockValue,
     Builtin,
@@ -123,7 +124,9 @@ class Evaluator:
             return InitializerValue(INITIALIZERS[text], {})
         if text in OPS:
             return OpValue(OPS[text], {})
-        raise unknown(name, scope)
+        if text != "identity":
+            raise unknown(name, scope)
+        return IDENTITY
 
     def function(self, function: ast.Function, scope: Scope) -> FunctionValue:
         """Return a function of a block or arch: it sees the names that are bound so far, and its own."""

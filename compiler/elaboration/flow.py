@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from math import prod
 
 from archc.compiler.elaboration.builder import Builder
-from archc.compiler.elaboration.context import Branch, Context, Flow, as_value
+from archc.compiler.elaboration.context import Branch, Context, Flow, as_value, wires
 from archc.compiler.elaboration.declarations import declare_init, declare_module
 from archc.compiler.elaboration.expressions import Evaluator
 from archc.compiler.elaboration.externs import operator
@@ -303,8 +303,8 @@ class Statements:
 
     def _branch(self, pipeline: ast.Pipeline, value: Flow, context: Context) -> Task[list[Branch]]:
         """Run a statement as a branch; a loop that is the whole statement makes one branch per round."""
-        action, span = pipeline.stages[0].action, pipeline.span
-        sole = len(pipeline.stages) == 1 and pipeline.binding is None and pipeline.stages[0].label is None
+        stage, span = pipeline.stages[0], pipeline.span
+        action = stage.action
         open_if = _without_else(action) if isinstance(action, ast.If) else None
         if open_if is not None:
             raise stop(
@@ -314,15 +314,29 @@ class Statements:
                 "what when it is false?",
                 help="add `else { identity }` for the value itself",
             )
+        sole = len(pipeline.stages) == 1 and pipeline.binding is None
         if not (isinstance(action, ast.For | ast.Repeat) and sole):
             last = pipeline.stages[-1].action
             place = head(last) if isinstance(last, ast.Use) else None
             return [Branch((yield self._one(self._pipeline(pipeline, value, context), value, span)), place)]
+        if stage.label is None:
+            return (yield self._rounds_as_branches(action, value, context, span))
+        tag = Tag((yield self.evaluator.template(stage.label, context.scope)), stage.label.span)
+        path = context.paths.label(tag)
+        with self.builder.region("label", tag.text, value, span, path=path, labelled=True) as region:
+            inside = context._replace(paths=Paths(path))
+            results: list[Branch] = yield self._rounds_as_branches(action, value, inside, span)
+            region.outputs = tuple(wire for branch in results for wire in wires(branch.value))
+        return results
+
+    def _rounds_as_branches(
+        self, loop: ast.For | ast.Repeat, value: Flow, context: Context, span: Span
+    ) -> Task[list[Branch]]:
         results = []
-        with self.builder.region("loop", "for" if isinstance(action, ast.For) else "repeat", value, span):
-            items, inner = yield self._rounds(action, context)
+        with self.builder.region("loop", "for" if isinstance(loop, ast.For) else "repeat", value, span):
+            items, inner = yield self._rounds(loop, context)
             for item in items:
-                results.append(Branch((yield self._one(self._round(action, item, value, inner), value, span))))
+                results.append(Branch((yield self._one(self._round(loop, item, value, inner), value, span))))
         return results
 
     def _one(self, task: Task[Flow], value: Flow, span: Span) -> Task[Flow]:

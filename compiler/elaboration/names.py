@@ -24,9 +24,6 @@ def unknown(name: ast.Name, scope: Scope, *, output: bool = False) -> Stop:
         listed = " or ".join(f"`{each}`" for each in said.inputs)
         help = f"write the name of an input: {listed}" if listed else "an arch starts from the names of its inputs"
         return stop("E0403", name.span, "there is no `in` here", "the inputs here have names", help=help)
-    if name.text == "identity":
-        help = "values stand in braces: `add { identity; ... }`"
-        return stop("E0103", name.span, "`identity` is a stage, not a setting", "in parentheses", help=help)
     elsewhere, label = said.bound.get(name.text), said.labels.get(name.text)
     if elsewhere is not None:
         when = "later" if elsewhere.start > name.span.start else "where it is not seen"

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from archc.compiler.ops import OPS
 from archc.compiler.problems import did_you_mean, stop
-from archc.compiler.values import BlockValue, ExternValue, ModuleValue, OpValue, kind_of, show
+from archc.compiler.values import BlockValue, ExternValue, Identity, ModuleValue, OpValue, kind_of, show
 from archc.dsl import ast
 from archc.dsl.source import Span
 
@@ -15,8 +15,8 @@ TYPES: dict[str, tuple[str, Callable[[object], bool]]] = {
     "bool": ("true or false", lambda value: isinstance(value, bool)),
     "list": ("a list", lambda value: type(value) is list),
     "tuple": ("a tuple", lambda value: type(value) is tuple),
-    "block": ("a block", lambda value: isinstance(_applied(value), BlockValue | ExternValue)),
-    "op": ("an op", lambda value: isinstance(_applied(value), OpValue | ExternValue)),
+    "block": ("a block", lambda value: isinstance(_applied(value), BlockValue | ExternValue | Identity)),
+    "op": ("an op", lambda value: isinstance(_applied(value), OpValue | ExternValue | Identity)),
 }
 
 

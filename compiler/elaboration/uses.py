@@ -16,6 +16,7 @@ from archc.compiler.ops import OPS
 from archc.compiler.ops.entry import REQUIRED, Op, Parameter
 from archc.compiler.problems import Limit, Stop, stop
 from archc.compiler.values import (
+    IDENTITY,
     POISON,
     Applicable,
     BlockValue,
@@ -63,6 +64,8 @@ def use_stage(flow: "Statements", use: ast.Use, tag: Tag | None, value: Flow, co
         return (yield _stage(flow, found, given, site, use, value, context))
     if found is POISON:
         return POISON
+    if found is IDENTITY and use.arguments is None and use.branches is None:  # a setting: a label may stand for others
+        return _flowing(value, use.name.span, context)
     what = f"`{use.name.text}`"
     if not isinstance(found, Wire):
         label = f"is {kind_of(found)}" + (f": {show(found, 40)}" if found is not None else "")

@@ -9,7 +9,7 @@ def signature(op: Op) -> str:
 
     >>> from archc.compiler.ops import OPS
     >>> signature(OPS["max_pool"])
-    'max_pool(kernel_size, stride=none, padding=0, dilation=1, ceil_mode=false)'
+    'max_pool(kernel_size, stride=none, padding=0, dilation=1, return_indices=false, ceil_mode=false)'
     >>> signature(OPS["concat"]), signature(OPS["relu"])
     ('concat(dim=1) { ... }', 'relu')
     """

@@ -47,6 +47,14 @@ def _bound_names(pattern: ast.Pattern) -> list[str]:
     return [name for item in pattern.items for name in _bound_names(item)]
 
 
+def _branches(region: Region) -> list[Region]:
+    """Return the branches of a merge; each round of a loop in its braces is one."""
+    found: list[Region] = []
+    for child in region.children:
+        found += [child] if child.kind == "branch" else _branches(child)
+    return found
+
+
 def flows_of(region: Region, steps: list[Step]) -> tuple[dict[int, str], set[int]]:
     """Return the variable each step's result goes to, and the steps whose result is written where it is used.
 
@@ -56,12 +64,13 @@ def flows_of(region: Region, steps: list[Step]) -> tuple[dict[int, str], set[int
     flows: dict[int, str] = {}
     inlined: set[int] = set()
     waiting: list[tuple[Region, str]] = [(region, "x")]
+    called = {step.scope.path for step in steps if step.scope is not None}
     starts = {step.start: index for index, step in enumerate(steps)}
     while waiting:
         current, flow = waiting.pop()
-        branches = [child for child in current.children if child.kind == "branch"] if current.kind == "merge" else []
+        branches = _branches(current) if current.kind == "merge" else []
         if not branches:
-            waiting.extend((child, flow) for child in current.children if child.path is None or child is region)
+            waiting.extend((child, flow) for child in current.children if child.path is None or child.path not in called)
             continue
         inside = [[starts[i] for i in range(b.start, b.end) if i in starts] for b in branches]
         long = [steps_inside for steps_inside in inside if len(steps_inside) > 1]

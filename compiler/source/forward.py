@@ -188,6 +188,8 @@ class _Body:
         outputs = [value for value in step.outputs if value in self.last]
         if len(step.outputs) == 1 and self._is_inlined(index, step, code):
             self.pending[step.outputs[0]] = code
+            for value in step.inputs:  # read where the result is used
+                self.last[value] = max(self.last[value], self.last[step.outputs[0]])
             return
         if (
             index == len(self.steps) - 1

@@ -1,4 +1,4 @@
-"""The one form of a labelled image set: uint8 images and whole-number labels, split in training and test."""
+"""The one form of a labelled image set: uint8 images with labels or masks, split in training and test."""
 
 from __future__ import annotations
 
@@ -11,10 +11,15 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+UNLABELLED = 255
+"""The number of a mask's pixels that belong to no class; the loss leaves them out (`ignore_index`)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Data:
-    """A labelled image set in memory; images are uint8 of shape [N, C, H, W], labels int64 of shape [N].
+    """A labelled image set; images are uint8 of shape [N, C, H, W], labels int64 of shape [N].
 
+    The labels of a segmentation set are masks, uint8 of shape [N, H, W]: the class of each pixel, 255 for none.
     A set that is empty, has another type or shape, or a label without a class raises `EnvironmentProblem`.
 
     >>> import torch
@@ -49,6 +54,11 @@ class Data:
         return int(self.train_images.shape[1])
 
     @property
+    def segmentation(self) -> bool:
+        """Whether every pixel has a label of its own."""
+        return self.train_labels.ndim == 3
+
+    @property
     def num_classes(self) -> int:
         """The number of classes."""
         return len(self.classes)
@@ -57,17 +67,26 @@ class Data:
 def _check(data: Data, *, part: str, images: Tensor, labels: Tensor) -> None:
     place = f"data set {data.name!r}, {part} part"
     if images.ndim != 4 or str(images.dtype) != "torch.uint8":
-        found = f"{str(images.dtype).removeprefix('torch.')} of shape {list(images.shape)}"
-        raise EnvironmentProblem(f"{place}: images must be uint8 of shape [N, C, H, W], found {found}")
-    if str(labels.dtype) != "torch.int64" or list(labels.shape) != [len(images)]:
-        found = f"{str(labels.dtype).removeprefix('torch.')} of shape {list(labels.shape)}"
-        raise EnvironmentProblem(f"{place}: labels must be int64 of shape [{len(images)}], found {found}")
+        raise EnvironmentProblem(f"{place}: images must be uint8 of shape [N, C, H, W], found {_kind(images)}")
+    if labels.ndim == 3:
+        masks = [len(images), *images.shape[2:]]
+        if str(labels.dtype) != "torch.uint8" or list(labels.shape) != masks:
+            raise EnvironmentProblem(f"{place}: masks must be uint8 of shape {masks}, found {_kind(labels)}")
+    elif str(labels.dtype) != "torch.int64" or list(labels.shape) != [len(images)]:
+        raise EnvironmentProblem(f"{place}: labels must be int64 of shape [{len(images)}], found {_kind(labels)}")
     if images.numel() == 0:
         raise EnvironmentProblem(f"{place}: there are no images")
-    wrong = ((labels < 0) | (labels >= data.num_classes)).nonzero()
-    if len(wrong):
-        sample = int(wrong[0])
+    wrong = (labels < 0) | (labels >= data.num_classes)
+    if labels.ndim == 3:
+        wrong &= labels != UNLABELLED
+    if wrong.any():
+        sample = wrong.nonzero()[0].tolist()
+        what = "the label of image" if labels.ndim == 1 else "a pixel of the mask of image"
         raise EnvironmentProblem(
-            f"{place}: the label of image {sample} is {int(labels[sample])},"
+            f"{place}: {what} {sample[0]} is {int(labels[tuple(sample)])},"
             f" but the {data.num_classes} classes are numbered 0 to {data.num_classes - 1}"
         )
+
+
+def _kind(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} of shape {list(tensor.shape)}"

@@ -1,29 +1,60 @@
-"""Images that live on the device as uint8, and leave it resized and normalised in whole batches."""
+"""Images that live on the device as uint8, and leave it augmented, resized and normalised in whole batches."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import torch
-from torch import Tensor
-from torch.nn import functional as F
+from torch import Generator, Tensor
 
-CHUNK = 1024
-"""Images resized at once: enough to keep the device busy, few enough that their floats fit."""
+from archc.runtime.data.augment import Augment
+from archc.runtime.data.resize import nearest, resize, resize_all
+
+__all__ = ["Finish", "ResidentImages", "normalisation", "resize", "shuffled"]
 
 
-def resize(images: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resizes uint8 images [N, C, H, W] to `size` (height, width): bilinear with antialias, as PIL does.
+class Finish:
+    """The last steps of every batch on its device: augmentation, the network's size, normalisation, memory order."""
 
-    >>> resize(torch.full((2, 1, 8, 8), 7, dtype=torch.uint8), (28, 28)).shape
-    torch.Size([2, 1, 28, 28])
-    """
-    if tuple(images.shape[2:]) == size:
-        return images
-    if images.device.type == "cpu":
-        return F.interpolate(images, size=size, mode="bilinear", antialias=True)
-    floats = F.interpolate(images.float(), size=size, mode="bilinear", antialias=True)  # no uint8 kernel on GPUs
-    return floats.round_().clamp_(0, 255).to(torch.uint8)
+    def __init__(
+        self,
+        *,
+        shape: tuple[int, int, int],
+        mean: Tensor,
+        deviation: Tensor,
+        device: torch.device,
+        memory_format: torch.memory_format = torch.contiguous_format,
+        augment: Augment | None = None,
+    ) -> None:
+        self.channels, self.size, self.memory_format = shape[0], (shape[1], shape[2]), memory_format
+        self.device, self.augment = device, augment or Augment((), size=self.size)
+        self.scale = (1 / deviation).to(device)
+        self.shift = (-mean / deviation).to(device)
+
+    def __call__(
+        self, images: Tensor, labels: Tensor, generator: Generator | None, *, permuted: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Float images for the network from uint8 images [B, C, H, W] on the device; masks [B, H, W] go with them.
+
+        With a generator the random steps are taken, without one the middle of the image is.
+        """
+        masks = labels[:, None] if labels.ndim == 3 else None
+        if generator is None or not self.augment.random_steps:
+            images = self.augment.middle(images)
+            masks = None if masks is None else self.augment.middle_of_masks(masks)
+        elif masks is None:
+            images = self.augment.random(images, generator)
+        else:
+            images, moved = self.augment.random_pair(images, masks[:, 0], generator)
+            masks = moved[:, None]
+        if not permuted:
+            images = self.augment.fixed(images)
+            masks = None if masks is None else self.augment.fixed(masks)
+        pixels = (
+            images.permute(0, 2, 3, 1).float().mul_(self.scale).add_(self.shift)
+        )  # channels last: one run of memory
+        images = pixels.permute(0, 3, 1, 2).expand(-1, self.channels, -1, -1)  # grey to colour: one shown three times
+        return images.contiguous(memory_format=self.memory_format), labels if masks is None else masks[:, 0].long()
 
 
 class ResidentImages:
@@ -49,26 +80,43 @@ class ResidentImages:
         device: torch.device,
         budget: int,
         memory_format: torch.memory_format = torch.contiguous_format,
+        augment: Augment | None = None,
     ) -> None:
-        self.channels, self.size, self.memory_format = shape[0], (shape[1], shape[2]), memory_format
-        self.labels = labels.to(device)
+        self.finish = Finish(
+            shape=shape, mean=mean, deviation=deviation, device=device, memory_format=memory_format, augment=augment
+        )
+        augment = self.finish.augment
+        labels = labels.to(device)
         images = images.to(device)
-        self.resized_once = len(images) * images.shape[1] * shape[1] * shape[2] <= budget
-        if self.resized_once:
-            images = torch.cat([resize(part, self.size) for part in images.split(CHUNK)])
-        self.images = images
-        self.scale = (1 / deviation).to(device).reshape(1, -1, 1, 1)
-        self.shift = (-mean / deviation).to(device).reshape(1, -1, 1, 1)
+        size = augment.held_size
+        self.resized_once = size is not None and len(images) * images.shape[1] * size[0] * size[1] <= budget
+        self.permuted = self.resized_once and not augment.random_steps
+        if self.resized_once and size is not None:
+            images = resize_all(images, size)
+            labels = nearest(labels[:, None], size)[:, 0] if labels.ndim == 3 else labels
+        if self.permuted:
+            images = augment.fixed(images)
+            labels = augment.fixed(labels[:, None])[:, 0] if labels.ndim == 3 else labels
+        self.labels = labels
+        self.pixels = images.permute(0, 2, 3, 1).contiguous()  # [N, H, W, C]: rows of windows are runs of bytes
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def batch(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """The images and labels of these rows, ready for the network."""
-        images = resize(self.images[rows], self.size).float()
-        images = torch.addcmul(self.shift, images, self.scale)
-        images = images.expand(-1, self.channels, -1, -1)  # grey to colour: one channel shown three times
-        return images.contiguous(memory_format=self.memory_format), self.labels[rows]
+    def batch(self, rows: Tensor, generator: Generator | None = None) -> tuple[Tensor, Tensor]:
+        """The images and labels of these rows, ready for the network; with a generator, augmented."""
+        images = self.pixels.index_select(0, rows).permute(0, 3, 1, 2)
+        labels = self.labels.index_select(0, rows)
+        size = self.finish.augment.held_size
+        if not self.resized_once and size is not None:
+            images = resize(images, size)
+            labels = nearest(labels[:, None], size)[:, 0] if labels.ndim == 3 else labels
+        return self.finish(images, labels, generator, permuted=self.permuted)
+
+    def batches(self, rows: list[Tensor], generator: Generator | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+        """The batches of these rows, one after the other."""
+        for part in rows:
+            yield self.batch(part, generator)
 
     def in_order(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Every image once, in the order of the set."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
 from archc.runtime.data.dataset import Data
-from archc.runtime.errors import SettingsError
+from archc.runtime.errors import EnvironmentProblem, SettingsError
 
 
 class Source(NamedTuple):
@@ -25,34 +26,109 @@ def _digits(root: Path) -> Data:
     return read_digits()
 
 
-def _mnist(root: Path) -> Data:
-    from archc.runtime.data.mnist import read_mnist
+def _synthetic(root: Path) -> Data:
+    from archc.runtime.data.generated import make_synthetic
 
-    return read_mnist(root)
+    return make_synthetic()
+
+
+def _shapes(root: Path) -> Data:
+    from archc.runtime.data.generated import make_shapes
+
+    return make_shapes()
+
+
+def _idx(name: str) -> Callable[[Path], Data]:
+    def read(root: Path) -> Data:
+        from archc.runtime.data.idx import read_idx
+
+        return read_idx(name, root)
+
+    return read
+
+
+def _cifar(name: str) -> Callable[[Path], Data]:
+    def read(root: Path) -> Data:
+        from archc.runtime.data.cifar import read_cifar
+
+        return read_cifar(name, root)
+
+    return read
+
+
+def _svhn(root: Path) -> Data:
+    from archc.runtime.data.street import read_svhn
+
+    return read_svhn(root)
+
+
+def _stl10(root: Path) -> Data:
+    from archc.runtime.data.street import read_stl10
+
+    return read_stl10(root)
 
 
 SOURCES: dict[str, Source] = {
     "digits": Source("1,797 handwritten digits, 8x8, grey; comes with scikit-learn", False, _digits),
-    "mnist": Source("70,000 handwritten digits, 28x28, grey; MNIST/raw/ in the data root", True, _mnist),
+    "synthetic": Source("3,600 made images of 6 shapes on noise, 32x32, colour; needs no files", False, _synthetic),
+    "shapes": Source("750 made images with the class of each pixel, 64x64, colour; needs no files", False, _shapes),
+    "mnist": Source("70,000 handwritten digits, 28x28, grey; MNIST/raw/ in the data root", True, _idx("mnist")),
+    "fashion-mnist": Source("70,000 clothes, 28x28, grey; FashionMNIST/raw/", True, _idx("fashion-mnist")),
+    "kmnist": Source("70,000 cursive Japanese characters, 28x28, grey; KMNIST/raw/", True, _idx("kmnist")),
+    "emnist": Source("131,600 digits and letters, 47 classes, 28x28, grey; EMNIST/raw/", True, _idx("emnist")),
+    "emnist-letters": Source("145,600 letters, 26 classes, 28x28, grey; EMNIST/raw/", True, _idx("emnist-letters")),
+    "emnist-digits": Source("280,000 digits, 28x28, grey; EMNIST/raw/", True, _idx("emnist-digits")),
+    "emnist-mnist": Source("70,000 digits, 28x28, grey; EMNIST/raw/", True, _idx("emnist-mnist")),
+    "emnist-byclass": Source("814,255 characters, 62 classes, 28x28, grey; EMNIST/raw/", True, _idx("emnist-byclass")),
+    "emnist-bymerge": Source("814,255 characters, 47 classes, 28x28, grey; EMNIST/raw/", True, _idx("emnist-bymerge")),
+    "cifar10": Source("60,000 things, 32x32, colour; cifar-10-batches-py/", True, _cifar("cifar10")),
+    "cifar100": Source("60,000 things, 100 classes, 32x32, colour; cifar-100-python/", True, _cifar("cifar100")),
+    "svhn": Source("99,289 house numbers, 32x32, colour; train_32x32.mat and test_32x32.mat", True, _svhn),
+    "stl10": Source("13,000 labelled things, 96x96, colour; stl10_binary/", True, _stl10),
 }
 
 
 def load(name: str, root: Path | str | None = None) -> Data:
-    """Reads the data set of that name; `root` is the folder that holds sets which come with no package.
+    """Reads the data set of that name, or the folder of images; `root` holds the sets that come with no package.
 
-    An unknown name raises `SettingsError`, a set that is not there `EnvironmentProblem`.
+    A folder is meant where the name holds a `/` or no set is called so and a folder is; a relative one is looked up in
+    `root` too. An unknown name raises `SettingsError`, a set that is not there `EnvironmentProblem`.
 
     >>> load("digits").train_images.shape
     torch.Size([1442, 1, 8, 8])
     >>> load("digit")
     Traceback (most recent call last):
-    archc.runtime.errors.SettingsError: no data set is called 'digit'; did you mean 'digits'? There are: digits, mnist
+    archc.runtime.errors.SettingsError: no data set or folder is called 'digit'; did you mean 'digits'? There are: ...
     """
-    if name not in SOURCES:
-        close = get_close_matches(name, SOURCES, n=1)
+    if name in SOURCES:
+        source = SOURCES[name]
+        if source.needs_root and root is None:
+            raise SettingsError(
+                f"data set {name!r} needs the folder that holds it: --data-root DIR (in Python: root=DIR)"
+            )
+        return source.read(Path(root or "."))
+    folder = _folder(name, root)
+    if folder is None:
+        close = get_close_matches(name.lower().replace("_", "-"), SOURCES, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
-        raise SettingsError(f"no data set is called {name!r}; {hint}There are: {', '.join(SOURCES)}")
-    source = SOURCES[name]
-    if source.needs_root and root is None:
-        raise SettingsError(f"data set {name!r} needs the folder that holds it: --data-root DIR (in Python: root=DIR)")
-    return source.read(Path(root or "."))
+        raise SettingsError(
+            f"no data set or folder is called {name!r}; {hint}There are: {', '.join(SOURCES)},"
+            " and any folder of images"
+        )
+    from archc.runtime.data.folder import read_folder
+
+    return read_folder(folder)
+
+
+def _folder(name: str, root: Path | str | None) -> Path | None:
+    """The folder or file that a name means, None where there is neither."""
+    if not name or "\0" in name:
+        return None
+    places = [Path(name)] + ([Path(root) / name] if root is not None else [])
+    try:
+        found = next((place for place in places if place.exists()), None)
+    except OSError:  # a name too long, a loop of links, a folder that may not be read
+        found = None
+    if found is None and (os.sep in name or "/" in name):
+        raise EnvironmentProblem(f"there is no folder {name!r}; images lie in FOLDER/CLASS/ or FOLDER/train/CLASS/")
+    return found

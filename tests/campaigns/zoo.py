@@ -1,10 +1,11 @@
 """The zoo against every builder of torchvision: `python -m tests.campaigns.zoo [NAME...]`.
 
 Prints a line for each network and the score: how many have the same keys, results, and results in training.
-`--keys` compares keys only, which needs little memory.
+`--keys` compares keys only, which needs little memory; `--set aux_loss=true` builds both with another setting.
 """
 
 import argparse
+import json
 import sys
 import time
 
@@ -19,13 +20,15 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="networks; all of classification by default")
     parser.add_argument("--segmentation", action="store_true", help="the segmentation networks")
     parser.add_argument("--keys", action="store_true", help="keys only")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=JSON", help="a parameter of both")
     options = parser.parse_args()
+    parameters = {name: json.loads(text) for name, text in (item.split("=", 1) for item in options.set)}
     names = options.names or (SEGMENTATION if options.segmentation else CLASSIFICATION)
     found = {}
     for name in names:
         began = time.monotonic()
         try:
-            found[name] = compare(name, outputs=not options.keys)
+            found[name] = compare(name, outputs=not options.keys, **parameters)
         except (ArchError, UsageProblem) as error:
             found[name] = Compared(note=str(error).splitlines()[0])
         print(f"{name:24} {_words(found[name])}  {time.monotonic() - began:.1f} s", flush=True)

@@ -387,7 +387,7 @@ def random_use(op: Op, random: Random) -> Use:
     arguments: Arguments = {}
     for parameter in op.parameters:
         if parameter.default is REQUIRED or random.random() < 0.4:
-            value = _sampled(random, parameter, LIKE.get(op.name, lambda given: given)(inputs))
+            value = _sampled(random, parameter, LIKE[op.name](inputs) if op.name in LIKE else inputs)
             assert parameter.kind.accepts(value), (parameter, value)
         else:
             value = parameter.default

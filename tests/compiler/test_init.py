@@ -13,7 +13,6 @@ from archc.compiler.load import load
 from archc.compiler.source import write
 from archc.files import open_text
 
-RESNET = Path(__file__).parents[2] / "archs" / "resnet.arch"
 AS_TORCHVISION = """
     init conv: kaiming_normal(mode="fan_out", nonlinearity="relu")
     init batch_norm.weight: ones
@@ -44,12 +43,8 @@ def constructor(text: str) -> str:
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet50"])
 def test_resnet_starts_with_torchvision_s_numbers(name: str) -> None:
-    unit, depths = ("basic", [2, 2, 2, 2]) if name == "resnet18" else ("bottleneck", [3, 4, 6, 3])
-    text = RESNET.read_text()
-    start = text.index("arch ResNet(")
-    body = text[start:].partition("arch ResNet(")[2].split("\n", 1)[1]
-    text = f"{text[:start]}arch A(unit = {unit}, depths = {depths}, in_channels = 3, num_classes = 1000) {{"
-    ours = module(f"{text}{AS_TORCHVISION}{body}")
+    torch.manual_seed(0)
+    ours = archc.load(name)
     torch.manual_seed(0)
     theirs = getattr(torchvision.models, name)(weights=None)
     for (key, value), (other, expected) in zip(ours.state_dict().items(), theirs.state_dict().items(), strict=True):

@@ -59,8 +59,15 @@ def test_with_arguments_bound_the_rest_is_given_where_it_is_used() -> None:
     assert sizes(arch("residual(scaled(by=2))", before=before)) == (4, 16, 16)
 
 
-def test_identity_is_a_stage_and_no_value() -> None:
-    refused(arch("unit(identity)", before="block unit(norm) { relu -> norm }"), "E0103", "identity", "is a stage")
+def test_identity_is_a_value_too() -> None:
+    """`identity` may be given where an op or block is asked for: it makes nothing and takes no index."""
+    block = "block unit(norm, act: op, body: block) { conv(4, 1) -> norm -> act -> body -> last: norm -> conv(2, 1) }"
+    text = arch("u: unit(identity, identity, body=identity)", before=block)
+    assert keys(text) == ["u.0.weight", "u.1.weight"]
+    net = module(text)
+    close(net(X), net.u(X))
+    refused(arch("unit(identity(2), relu, relu)", before=block), "E0204", "identity")
+    refused(arch("add(identity, relu)"), "E0401", "identity", "add { identity; relu }")
 
 
 def test_giving_one_twice_is_an_error() -> None:

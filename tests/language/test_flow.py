@@ -116,7 +116,6 @@ def test_a_for_or_repeat_makes_one_branch_per_round() -> None:
     assert sizes(arch("concat { for i in [1, 2] { for j in [1, 2] { conv(i, 1); conv(j, 1) } } }")) == (4, 16, 16)
 
 
-@pytest.mark.xfail(strict=True, reason="a labelled loop is one branch, its rounds a chain")
 def test_a_labelled_loop_makes_one_branch_per_round_too() -> None:
     text = arch("concat { identity; b: for c in [1, 2] { conv(c, 1) } }")
     assert keys(text) == ["b.0.weight", "b.1.weight"]

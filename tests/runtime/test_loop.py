@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from archc.runtime import RunInterrupted, RunStopped, Settings, SettingsError, fit, load_weights
-from archc.runtime.optimise import GuardedOptimizer, build_optimizer, initialise, learning_rate
+from archc.runtime.optimise import OPTIMIZERS, GuardedOptimizer, build_optimizer, initialise, learning_rate
 from archc.runtime.watch import Progress, Silent
 from tests.runtime.toys import same, state_of, toy_data, toy_net
 
@@ -125,10 +125,10 @@ def test_a_run_that_stops_in_its_first_epoch_says_so(tmp_path: Path) -> None:
     assert not (tmp_path / "last").exists()
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "adam", "sgd"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_no_step_is_taken_from_the_first_bad_gradient_on(optimizer: str) -> None:
     layer = nn.Linear(2, 2)
-    guarded = GuardedOptimizer(layer, Settings(optimizer=optimizer, momentum=0.9))
+    guarded = GuardedOptimizer(layer, Settings(optimizer={"name": "sgd", "momentum": 0.9} if optimizer == "sgd" else optimizer))
 
     def step(value: float) -> dict[str, Tensor]:
         loss = layer(torch.full((1, 2), value)).sum()

@@ -5,7 +5,10 @@ import sys
 
 import pytest
 
-from archc.runtime import Settings, SettingsError, settings_from
+from archc.runtime import Settings, SettingsError
+from archc.runtime.settings import LARGEST_SEED
+
+NAMES = "sgd, adam, adamw, nadam, radam, adamax, rmsprop, adagrad, adadelta"
 
 
 @pytest.mark.parametrize(
@@ -13,27 +16,30 @@ from archc.runtime import Settings, SettingsError, settings_from
     [
         ({"epochs": 0}, "epochs must be a whole number of at least 1, found 0"),
         ({"epochs": 2.0}, "epochs must be a whole number of at least 1, found 2.0"),
-        ({"batch_size": True}, "batch_size must be a whole number of at least 1, found True"),
+        ({"batch_size": True}, "batch_size must be a whole number of at least 1, found true"),
         ({"lr": float("nan")}, "lr must be a number above 0, found nan"),
-        ({"lr": "0.1"}, "lr must be a number above 0, found '0.1'"),
-        ({"warmup": 1}, "warmup must be a number of at least 0 and below 1, found 1"),
+        ({"lr": "0.1"}, "lr must be a number above 0, found '0.1'; without quotes it is the number 0.1"),
+        (
+            {"schedule": {"name": "cosine", "warmup": 1}},
+            "schedule.warmup must be a number of at least 0 and below 1, found 1",
+        ),
         ({"weight_decay": -0.1}, "weight_decay must be a number of at least 0, found -0.1"),
-        ({"optimizer": "adamW"}, "optimizer must be one of adamw, adam, sgd, found 'adamW'; did you mean 'adamw'?"),
+        ({"optimizer": "adamW"}, f"optimizer must be one of {NAMES}, found 'adamW'; did you mean 'adamw'?"),
         ({"precision": "fp16"}, "precision must be one of auto, fp32, bf16, found 'fp16'; did you mean 'bf16'?"),
-        ({"seed": 2**63}, f"seed must be at most {2**63 - 1}, found {2**63}"),
-        ({"device": 0}, "device must be a name such as auto, cpu or cuda, found 0"),
+        ({"seed": 2**63}, f"seed must be a whole number of at least 0, found {2**63}; at most {LARGEST_SEED:,}"),
+        ({"device": 0}, "device must be a name, found 0"),
         ({"epoch": 1}, "no setting is called 'epoch'; did you mean 'epochs'?"),
     ],
 )
 def test_a_wrong_setting_is_named(values: dict[str, object], message: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        settings_from(values)
+        Settings(**values)
     assert str(caught.value) == message
 
 
 def test_unknown_setting_without_a_neighbour_lists_them_all() -> None:
     with pytest.raises(SettingsError, match=r"the settings are epochs, batch_size, .*, seed"):
-        settings_from({"zzz": 1})
+        Settings(**{"zzz": 1})
 
 
 def test_changed_names_only_what_differs() -> None:

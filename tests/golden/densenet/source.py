@@ -95,6 +95,10 @@ class DenseNet121(nn.Module):
         super().__init__()
         self.features = Features()
         self.classifier = nn.Linear(1024, 1000)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight)
+        nn.init.zeros_(self.classifier.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.relu(self.features(x))

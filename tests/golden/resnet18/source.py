@@ -55,7 +55,7 @@ class BasicDownsample(nn.Module):
         return F.relu(x + identity)
 
 
-# from resnet.arch:36
+# from resnet.arch:44
 class ResNet18(nn.Module):
     """3x224x224 -> 1000"""
 
@@ -68,6 +68,11 @@ class ResNet18(nn.Module):
         self.layer3 = nn.Sequential(BasicDownsample(128, 256), Basic(256))
         self.layer4 = nn.Sequential(BasicDownsample(256, 512), Basic(512))
         self.fc = nn.Linear(512, 1000)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(
+                    module.weight, mode="fan_out", nonlinearity="relu"
+                )
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv1(x)
