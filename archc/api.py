@@ -38,17 +38,22 @@ def compile(
 def load(
     file: str | os.PathLike[str],
     *,
+    weights: str | os.PathLike[str] | None = None,
+    adapt_head: bool = False,
     params: Mapping[str, object] | None = None,
     max_layers: int = MOST_LAYERS,
     **parameters: object,
 ) -> "nn.Module":
-    """Compile an architecture and return it as a plain `nn.Module`, initialised by torch's defaults.
+    """Compile an architecture and return it as a plain `nn.Module`, initialised as its text says, or with weights.
 
     `file` is what `compile` takes, or the folder of a run, which gives its own architecture with its best weights.
+    `weights` is a file of a `state_dict`, or a name of torchvision's, such as `DEFAULT`; all of it must fit.
+    `adapt_head` keeps the classifier's first values where its number of classes differs from that of the weights.
 
     Raises:
         ArchError: the text has mistakes.
-        UsageProblem: there is no such file, network or run.
+        UsageProblem: there is no such file, network, run or weights, or the weights do not fit.
+        EnvironmentProblem: weights are damaged, or cannot be fetched.
 
     >>> import torch
     >>> load("d2l/lenet")(torch.zeros(2, 1, 28, 28)).shape
@@ -59,7 +64,12 @@ def load(
         from archc.training import load_run
 
         return load_run(path)
-    return compile(path, params=params, max_layers=max_layers, **parameters).module()
+    if weights is None:
+        return compile(path, params=params, max_layers=max_layers, **parameters).module()
+    from archc.weights import module_with_weights, settings_for
+
+    passed = {**settings_for(path, weights), **(params or {}), **parameters}
+    return module_with_weights(compile(path, params=passed, max_layers=max_layers), weights, adapt_head=adapt_head)
 
 
 def loads(text: str, *, params: Mapping[str, object] | None = None, **parameters: object) -> "nn.Module":

@@ -10,7 +10,7 @@ from archc.options import file_argument, layers_option, open_network, parameter_
 from archc.problems import UsageProblem
 
 if TYPE_CHECKING:
-    from archc.compiler.memory import Memory
+    from archc.compiler.analysis.memory import Memory
 
 
 @click.command("build")
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     help="Print a stage: the syntax tree, the graph, the graph with its sizes, or the PyTorch source.",
 )
 @click.option("-o", "output", metavar="PATH", help="Write the PyTorch source to a file, x.py.")
+@click.option("--weights", metavar="PATH", help="Say whether weights fit: a file, or a name of torchvision's.")
 @layers_option
 def command(
     file: str,
@@ -47,6 +48,7 @@ def command(
     form: str,
     emit: str | None,
     output: str | None,
+    weights: str | None,
     max_layers: int,
 ) -> None:
     """Check an architecture and say what it is: parameters, multiply-adds, depth.
@@ -59,6 +61,7 @@ def command(
       archc build archs/unet.arch --summary --input 3x256x256
       archc build resnet18 --emit shapes
       archc build resnet18 -o resnet18.py
+      archc build resnet18 --weights resnet18.pth
 
     --emit ast works for a text that can be read, also when the network is wrong.
     """
@@ -72,6 +75,10 @@ def command(
     network = open_network(file, parameters, max_layers)
     shaped = network.checked.shaped if size is None else _sized(network.checked.shaped, size)
     needed = None if batch is None else _memory(shaped, batch)
+    if weights is not None:
+        from archc.weights import module_with_weights
+
+        module_with_weights(network, weights)
     if output is not None:
         _write(output, network.source())
     match emit:
@@ -87,6 +94,8 @@ def command(
             click.echo(network.source(), nl=False)
         case _:
             click.echo(_summary(shaped, form, summary, depth, needed))
+    if weights is not None:
+        click.echo(f"{weights} fits, all of it", err=True)
 
 
 def _summary(shaped: ShapedGraph, form: str, whole: bool, depth: int | None, needed: "Memory | None") -> str:
@@ -111,7 +120,7 @@ def _summary(shaped: ShapedGraph, form: str, whole: bool, depth: int | None, nee
 
 
 def _memory(shaped: ShapedGraph, batch: int) -> "Memory":
-    from archc.compiler.memory import memory
+    from archc.compiler.analysis.memory import memory
 
     try:
         return memory(shaped, batch=batch)
