@@ -63,7 +63,7 @@ def load(
     if os.path.isdir(path):
         from archc.training import load_run
 
-        return load_run(path)
+        return load_run(path, max_layers=max_layers)
     if weights is None:
         return compile(path, params=params, max_layers=max_layers, **parameters).module()
     from archc.weights import module_with_weights, settings_for

@@ -9,8 +9,9 @@ from typing import Any
 import click
 
 from archc import __version__
+from archc.messages import say
 
-COMMANDS = ("check", "build", "render", "train", "fmt", "zoo", "ops", "explain", "doctor")
+COMMANDS = ("check", "build", "render", "train", "data", "fmt", "zoo", "ops", "explain", "doctor")
 
 # A run that its guard stopped (4) and a signal (128 + its number) come as `exit_status` of their exceptions.
 OK, ERRORS, USAGE, ENVIRONMENT, CRASH, INTERRUPTED = 0, 1, 2, 3, 70, 130
@@ -65,7 +66,7 @@ class Commands(click.Group):
         except KeyboardInterrupt:
             return INTERRUPTED
         except MemoryError:
-            click.echo("error: there is not enough memory", err=True)
+            say("error: there is not enough memory")
             return ENVIRONMENT
         except Exception as error:
             try:
@@ -78,14 +79,14 @@ def _error(message: str) -> None:
     """Say what is wrong; what a name of a file or an argument holds is shown, never obeyed by a terminal."""
     from archc.dsl.render import escape
 
-    click.echo("error: " + "\n".join(map(escape, message.split("\n"))), err=True)
+    say("error: " + "\n".join(map(escape, message.split("\n"))))
 
 
 def _complain(error: click.ClickException) -> None:
     context = getattr(error, "ctx", None)
     _error(error.format_message())
     if context is not None:
-        click.echo(f"`{context.command_path} --help` shows how it is used", err=True)
+        say(f"`{context.command_path} --help` shows how it is used")
 
 
 def _explain(error: Exception) -> int:
@@ -125,8 +126,8 @@ def _crash(error: Exception) -> int:
     import traceback
 
     lines = "".join(traceback.format_exception(error)).rstrip()
-    click.echo(f"{lines}\n\narchc {__version__} has crashed: this is a mistake in archc, not in your file.", err=True)
-    click.echo("Please report it with the text above and the file that led to it.", err=True)
+    say(f"{lines}\n\narchc {__version__} has crashed: this is a mistake in archc, not in your file.")
+    say("Please report it with the text above and the file that led to it.")
     return CRASH
 
 
@@ -137,7 +138,7 @@ def _flush() -> None:
             continue  # closed before archc began
         try:
             stream.flush()
-        except (BrokenPipeError, ValueError):
+        except (OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 

@@ -122,9 +122,10 @@ def read_source(source: Source, path: str = "", *, looked: set[str] | None = Non
     try:
         return Program(source, path, looked=looked)
     except Unreadable as error:
-        from archc.compiler.partial import further  # texts without mistakes never need it
+        from archc.compiler.checks.partial import further  # texts without mistakes need neither
+        from archc.compiler.elaboration.prefixed import advised
 
-        raise ArchError([*error.diagnostics, *further(error.program, error.diagnostics)]) from None
+        raise ArchError([*advised(error.diagnostics), *further(error.program, error.diagnostics)]) from None
 
 
 def read_program(argument: str) -> Program:

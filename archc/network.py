@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from archc.compiler.algebra.sizes import Size
-from archc.compiler.cost import Cost, costs, total
+from archc.compiler.analysis.cost import Cost, costs, total
 from archc.compiler.elaboration.builder import MOST_LAYERS
 from archc.compiler.pipeline import Checked, check
 from archc.compiler.values import Given

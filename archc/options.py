@@ -11,6 +11,7 @@ from archc.compiler.elaboration.builder import MOST_LAYERS
 from archc.dsl.diagnostics import Diagnostic
 from archc.dsl.render import render_text
 from archc.files import open_file, zoo_names
+from archc.messages import say
 from archc.network import Network, network
 from archc.parameters import read_parameters
 
@@ -75,11 +76,6 @@ def open_network(file: str, parameters: tuple[str, ...], max_layers: int) -> Net
 def colored() -> bool:
     """Whether messages may be coloured: on a terminal, unless NO_COLOR is set."""
     return sys.stderr is not None and sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-
-
-def say(text: str) -> None:
-    """Write a message to stderr."""
-    click.echo(text, err=True)
 
 
 def say_diagnostics(found: Sequence[Diagnostic]) -> None:

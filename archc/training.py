@@ -17,12 +17,14 @@ from archc.files import Opened, open_file
 from archc.network import Network, given, network
 from archc.parameters import read_parameters
 from archc.problems import EnvironmentProblem, UsageProblem
-from archc.runtime.settings import Settings
+from archc.recipes import recipe_text
 
 if TYPE_CHECKING:
     from torch import nn
 
     from archc.runtime.data.dataset import Data
+    from archc.runtime.recipe import Recipe
+    from archc.runtime.recipe_text import Layer
     from archc.runtime.run import Run
 
 LARGEST_STEP = 2**16  # how far above the size of the data a size that fits is looked for
@@ -33,72 +35,92 @@ MAIN = "arch/main.arch"  # where a run keeps a text that came from no file
 def train(
     file: str | os.PathLike[str],
     *,
-    data: str = "digits",
+    recipe: str | os.PathLike[str] | None = None,
+    data: str | None = None,
     data_root: str | os.PathLike[str] | None = None,
     out: str | os.PathLike[str] | None = None,
     params: Mapping[str, object] | None = None,
+    max_layers: int = MOST_LAYERS,
     **settings: object,
 ) -> "Run":
     """Train an architecture and return its run; `run.metrics` holds the epochs, `run.model()` the trained module.
 
-    `file` is what `archc.compile` takes, `data` the name of a data set, `data_root` the folder it lies in, `out` the
-    folder of the run (by default a new one under `runs/`), `params` the parameters of the architecture. The data set
-    binds `in_channels` and `num_classes` where the architecture has them. Settings (`epochs=3`) are those of
-    `archc.runtime.Settings`.
+    `file` is what `archc.compile` takes, `recipe` a YAML file or a recipe of the zoo, `data` the name of a data set (by
+    default that of the recipe, else "digits"), `data_root` the folder it lies in, `out` the folder of the run (by
+    default a new one under `runs/`), `params` the parameters of the architecture. The data set binds `in_channels` and
+    `num_classes` where the architecture has them. A network of more than `max_layers` layers is refused. Settings
+    (`epochs=3`) are those of `archc.runtime.Settings`, and win over those of the recipe.
 
     Raises:
         ArchError: the text has mistakes.
-        UsageProblem, SettingsError: there is no such file or data set, or a setting is wrong.
+        UsageProblem, SettingsError: there is no such file, recipe or data set, or a setting is wrong.
         EnvironmentProblem: data, disk or memory are missing.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     run = train("d2l/lenet", epochs=1, out=folder)
-    ...     len(run.metrics)
-    1
+    ...     run = train("d2l/lenet", recipe="d2l/lenet", data="digits", epochs=1, out=folder)
+    ...     len(run.metrics), run.settings.lr
+    (1, 0.9)
     """
+    from archc.runtime.recipe_text import Layer
+
+    root = None if data_root is None else os.fspath(data_root)
+    named = {name: value for name, value in (("data", data), ("data_root", root)) if value is not None}
+    arguments = Layer("arguments", {**named, **settings}, {})
+    resolved = resolve_recipe(None if recipe is None else os.fspath(recipe), arguments)
     opened = open_file(os.fspath(file))
-    return train_opened(
-        opened,
-        given(params or {}),
-        data=data,
-        data_root=data_root,
-        out=out,
-        settings=Settings(**settings),
-    )
+    return train_opened(opened, given(params or {}), recipe=resolved, out=out, max_layers=max_layers)
+
+
+def resolve_recipe(name: str | None, *layers: "Layer") -> "Recipe":
+    """The settings of the recipe of that name, if one is named, and those of the layers, which win.
+
+    Raises:
+        UsageProblem: there is no such recipe, or it is no text.
+        SettingsError: it is no YAML, or a setting is wrong; every mistake with its place.
+    """
+    from archc.runtime.recipe import resolve
+    from archc.runtime.recipe_text import read_recipe
+
+    if name is None:
+        return resolve(layers)
+    return resolve([read_recipe(recipe_text(name), name), *layers], recipe=name)
 
 
 def train_opened(
     opened: Opened,
     parameters: Mapping[str, Given],
     *,
-    data: str,
-    data_root: str | os.PathLike[str] | None,
+    recipe: "Recipe",
     out: str | os.PathLike[str] | None,
-    settings: Settings,
     max_layers: int = MOST_LAYERS,
 ) -> "Run":
     """Train an opened architecture with the given parameters; see `train`."""
     from archc.runtime import fit, new_run_folder
     from archc.runtime.data import load
+    from archc.runtime.data.dataset import refuse_masks
 
     # The text is checked before the data is read, and read with the data's sizes before anything is written.
+    parameters = {**given(recipe.task.params), **parameters}
     network(opened, parameters, max_layers=max_layers)
-    images = load(data, None if data_root is None else Path(data_root))
+    images = load(recipe.task.data, recipe.task.data_root)
+    refuse_masks(images)
     bound = {**_bound_by_data(opened, images), **parameters}
     built = network(opened, bound, max_layers=max_layers)
-    size = _input_size(built, images)
+    settings = recipe.settings
+    if built.checked.shaped.graph.rules and "init" not in recipe.named:
+        settings = settings.but(init="module")
+    recipe = recipe._replace(settings=settings)
+    size = _input_size(built, settings.image_size or tuple(images.train_images.shape[2:]), images)
     _check_classes(built, images)
     folder = new_run_folder(Path("runs"), f"{built.name.lower()}-{images.name}") if out is None else Path(out)
     main, files = _texts(opened.program)
-    if built.checked.shaped.graph.rules:
-        settings = settings.but(init="module")
     return fit(
         _seeded_module(built, settings.seed),
         images,
         settings=settings,
         out=folder,
-        files={**files, "source.py": built.source()},
+        files={**files, "source.py": built.source(), "recipe.yaml": recipe.text()},
         facts={
             "arch": {
                 "file": main,
@@ -107,6 +129,7 @@ def train_opened(
             }
         },
         input_size=size,
+        origin=recipe.origin,
     )
 
 
@@ -126,8 +149,8 @@ def _bound_by_data(opened: Opened, data: "Data") -> dict[str, Given]:
     return given({name: value for name, value in decided.items() if name in known})
 
 
-def _input_size(built: Network, data: "Data") -> tuple[int, ...]:
-    """The size of images that the network takes; symbolic sizes are those of the data, brought up to the condition."""
+def _input_size(built: Network, wanted_size: tuple[int, ...], data: "Data") -> tuple[int, ...]:
+    """The size of images that the network takes; symbolic sizes are those wanted, brought up to the condition."""
     shaped = built.checked.shaped
     if len(shaped.graph.inputs) != 1:
         names = ", ".join(f"`{entry.name}`" for entry in shaped.graph.inputs)
@@ -137,7 +160,7 @@ def _input_size(built: Network, data: "Data") -> tuple[int, ...]:
     if len(shape) != 3:
         raise UsageProblem(f"`{built.name}` takes {entry.type}, and images are channels x height x width")
     sizes: dict[str, int] = {}
-    for wanted, found in zip(shape, data.train_images.shape[1:], strict=True):
+    for wanted, found in zip(shape, (data.channels, *wanted_size), strict=True):
         if isinstance(wanted, Symbolic) and str(wanted) not in sizes:
             sizes[str(wanted)] = _fitting(str(wanted), found, sizes, shaped.conditions)
     return tuple(evaluate(size, sizes) for size in shape)
@@ -183,7 +206,7 @@ def _texts(program: Program) -> tuple[str, dict[str, str]]:
     return main, texts
 
 
-def load_run(folder: str, which: str = "best") -> "nn.Module":
+def load_run(folder: str, which: str = "best", *, max_layers: int = MOST_LAYERS) -> "nn.Module":
     """Return the module of a run with its `best` or `last` weights, in eval mode.
 
     The architecture is compiled from the text that the run kept.
@@ -203,7 +226,7 @@ def load_run(folder: str, which: str = "best") -> "nn.Module":
     program = Program(source, path, root=os.path.join(folder, "arch"), zoo=os.path.join(folder, "zoo"))
     opened = Opened(choose(program, kept.name), program)
     parameters = read_parameters(opened, (f"{name}={value}" for name, value in kept.params.items()))
-    built = network(opened, parameters).module()
+    built = network(opened, parameters, max_layers=max_layers).module()
     load_weights(built, Path(folder), which)
     return built.eval()
 

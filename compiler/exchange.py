@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from archc.compiler.cost import costs
+from archc.compiler.analysis.cost import costs
 from archc.compiler.ir import ShapedGraph
 
 if TYPE_CHECKING:

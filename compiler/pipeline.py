@@ -6,24 +6,25 @@ text --parse--> ast.File --elaborate--> ir.Graph --infer--> ir.ShapedGraph --wri
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from archc.compiler.bindings import check_bindings
+from archc.compiler.analysis.starts import check_starts
+from archc.compiler.checks.bindings import check_bindings
+from archc.compiler.checks.habits import check_habits
+from archc.compiler.checks.sharing import check_sharing
 from archc.compiler.elaboration.arguments import Passed, bind, slots
 from archc.compiler.elaboration.builder import MOST_LAYERS, Builder
 from archc.compiler.elaboration.claims import check_claims
 from archc.compiler.elaboration.elaborate import elaborate
 from archc.compiler.elaboration.flow import Statements
-from archc.compiler.habits import check_habits
 from archc.compiler.infer import infer
-from archc.compiler.initial import check_starts
 from archc.compiler.ir import ShapedGraph
 from archc.compiler.lints import lint
 from archc.compiler.problems import Stop, did_you_mean
 from archc.compiler.program import Definition, Program
 from archc.compiler.shapes import Shapes
-from archc.compiler.sharing import check_sharing
 from archc.compiler.values import Given
 from archc.dsl import ast
 from archc.dsl.diagnostics import ArchError, Diagnostic, Label, bounded
+from archc.dsl.garbage import uncollected
 from archc.dsl.source import Span
 
 
@@ -75,6 +76,7 @@ def _plain(name: str) -> str:
     return name.replace("_", "").lower()
 
 
+@uncollected()
 def check(definition: Definition, passed: Mapping[str, Given], *, max_layers: int = MOST_LAYERS) -> Checked:
     """Elaborate and infer an architecture with the given parameters.
 
@@ -84,17 +86,7 @@ def check(definition: Definition, passed: Mapping[str, Given], *, max_layers: in
     """
     arch = definition.item
     assert isinstance(arch, ast.Arch | ast.Specialisation)
-    given = [Passed(ast.Name(name, argument.span), argument.value, argument.span) for name, argument in passed.items()]
-    try:
-        bound = bind(f"arch `{arch.name.text}`", slots(arch.parameters), given, arch.name.span, bound={}, whole=True)
-    except Stop as error:
-        found = error.diagnostic
-        assert found is not None
-        if found.code == "E0201":
-            missing = [parameter.name.text for parameter in arch.parameters if parameter.default is None]
-            name = next(name for name in missing if name not in passed)
-            found = found._replace(help=f"give it, `-p {name}=...`, or write a default in the text, `{name} = ...`")
-        raise RequestError([found]) from None
+    bound = _bind(arch, passed)
     shapes = Shapes()
     elaborated = elaborate(definition, bound, shapes, max_layers=max_layers)
     diagnostics = list(elaborated.diagnostics)
@@ -114,6 +106,21 @@ def check(definition: Definition, passed: Mapping[str, Given], *, max_layers: in
     diagnostics.extend(check_bindings(definition.unit))  # with a mistake, a name may be unused because of it
     diagnostics.extend(lint(shaped))
     return Checked(shaped, bounded(_ordered(_allowed(diagnostics, definition, shaped, whole=not passed))))
+
+
+def _bind(arch: ast.Arch | ast.Specialisation, passed: Mapping[str, Given]) -> dict[str, Given]:
+    """Give the parameters of an architecture their values from outside."""
+    given = [Passed(ast.Name(name, argument.span), argument.value, argument.span) for name, argument in passed.items()]
+    try:
+        return bind(f"arch `{arch.name.text}`", slots(arch.parameters), given, arch.name.span, bound={}, whole=True)
+    except Stop as error:
+        found = error.diagnostic
+        assert found is not None
+        if found.code == "E0201":
+            missing = [parameter.name.text for parameter in arch.parameters if parameter.default is None]
+            name = next(name for name in missing if name not in passed)
+            found = found._replace(help=f"give it, `-p {name}=...`, or write a default in the text, `{name} = ...`")
+        raise RequestError([found]) from None
 
 
 def _allowed(found: list[Diagnostic], definition: Definition, shaped: ShapedGraph, *, whole: bool) -> list[Diagnostic]:

@@ -33,7 +33,7 @@ class Definition:
 class Unit:
     """A file with its names resolved: its own and those it imports. `path` is its real path, empty for plain text.
 
-    `values` are those of the file's `let`s, and `said` what its blocks say (by the number of their body), once needed.
+    `values` are those of the file's `let`s, and `said` what its items and bodies say, by their `id`, once needed.
     """
 
     __slots__ = ("file", "names", "path", "said", "values")
@@ -123,7 +123,7 @@ class Program:
             return
         if isinstance(item, ast.Extern):
             _check_extern(item)
-        for name in _names(item.pattern) if isinstance(item, ast.Let) else (item.name,):
+        for name in bound_names(item.pattern) if isinstance(item, ast.Let) else (item.name,):
             self._bind(unit, name, Definition(item, unit, name.span))
 
     def _bind(self, unit: Unit, name: ast.Name, definition: Definition) -> None:
@@ -215,8 +215,8 @@ def _is_python_name(text: str) -> bool:
     return text.isascii() and text.isidentifier() and not keyword.iskeyword(text) and not private
 
 
-def _names(pattern: ast.Pattern) -> list[ast.Name]:
-    """The names that a pattern binds, from left to right."""
+def bound_names(pattern: ast.Pattern) -> list[ast.Name]:
+    """Return the names that a pattern binds, from left to right."""
     names: list[ast.Name] = []
     waiting = [pattern]
     while waiting:

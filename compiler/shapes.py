@@ -5,6 +5,7 @@ from archc.compiler.algebra.sizes import NotExact
 from archc.compiler.ir import Node, Tensor
 from archc.compiler.ops.entry import Call, Problem
 from archc.compiler.ops.order import taken_for, without_size
+from archc.compiler.ops.together import in_place
 from archc.compiler.problems import Stop
 from archc.dsl.diagnostics import Diagnostic, Label
 from archc.dsl.source import Span
@@ -87,8 +88,26 @@ class Shapes:
         label = "these do not fit together" if len(inputs) > 1 and problem.input is not None else problem.label
         primary = Label(node.argument_spans.get(problem.argument, node.span), label)
         help = problem.help
+        if problem.projection is not None and len(inputs) == 2:
+            layer = self._last_convolution(node, node.inputs[problem.projection.branch])
+            if layer is not None:
+                help = in_place(problem.projection, inputs[problem.projection.branch], layer) or help
         taken = taken_for(node.op, node.arguments, node.argument_spans, inputs, wrong=True)
         if taken:
             typed = without_size(node.op, node.arguments, node.argument_spans, taken)
             help = f"`{node.op.inferred[0]}` follows from the input: write `{typed}`"
         return Diagnostic(problem.code, problem.message, primary, tuple(related), node.frame.trace(), help)
+
+    def _last_convolution(self, node: Node, value: int) -> Node | None:
+        """The convolution that a branch of a node ends with, norms and activations aside; its text is in the braces."""
+        made = {output: each for each in self._nodes for output in each.outputs}
+        while value in made and len(made[value].inputs) == 1:
+            layer = made[value]
+            if layer.frame.use is not node.frame.use or layer.span.start < node.span.start:
+                return None
+            if layer.op.role == "convolution":
+                return layer
+            if layer.op.role not in ("norm", "activation", "regularisation"):
+                return None
+            (value,) = layer.inputs
+        return None

@@ -4,13 +4,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
 from archc.compiler.algebra.sizes import Size, Symbolic, evaluate
-from archc.compiler.cost import Cost, costs, total
+from archc.compiler.analysis.cost import Cost, costs, total
 from archc.compiler.ir import Initialisation, Node, Region, ShapedGraph, Tensor
 from archc.compiler.ops.entry import REQUIRED
 from archc.compiler.values import show
 
-Row: TypeAlias = tuple[str, str, str, str, str]
+Row: TypeAlias = tuple[str, ...]
 COLUMNS: Row = ("layer", "op", "output", "parameters", "multiply-adds")
+VIEW_COLUMNS: Row = ("field", "stride")
+VIEW_CONVENTION = (
+    "field: places of the first input, along an axis, that one place of the output depends on, away from the edges; "
+    "stride: from one field to the next"
+)
 
 
 class Entry(NamedTuple):
@@ -18,7 +23,7 @@ class Entry(NamedTuple):
 
     `name` is the last part of the path; of folded rounds that of the first and of the last. `rounds` says how many
     rounds a row stands for: `output` is then that of the last, `cost` that of all, and `children` are those of the
-    first. With `varying` the rounds differ in their sizes.
+    first. With `varying` the rounds differ in their sizes. `value` is the first value of the output.
     """
 
     name: str
@@ -28,6 +33,7 @@ class Entry(NamedTuple):
     children: tuple["Entry", ...] = ()
     rounds: int = 1
     varying: bool = False
+    value: int | None = None
 
 
 def entries(shaped: ShapedGraph, *, fold: bool = True) -> tuple[Entry, ...]:
@@ -69,13 +75,14 @@ class _Table:
     def _node(self, index: int) -> Entry:
         node = self._shaped.graph.nodes[index]
         output = tuple(self._shaped.types[value] for value in node.outputs)
-        return Entry(node.path.rpartition(".")[2], written(node), output, self._costs[index])
+        return Entry(node.path.rpartition(".")[2], written(node), output, self._costs[index], value=node.outputs[0])
 
     def _scope(self, region: Region, children: tuple[Entry, ...]) -> Entry:
         what = "" if region.kind == "label" else region.name + _values(region.arguments.values())
         output = tuple(self._shaped.types[value] for value in region.outputs)
         name = (region.path or "").rpartition(".")[2]
-        return Entry(name, what, output, total(tuple(child.cost for child in children)), children)
+        value = region.outputs[0] if region.outputs else None
+        return Entry(name, what, output, total(tuple(child.cost for child in children)), children, value=value)
 
     def _folded(self, rounds: list[tuple[Entry, ...]]) -> tuple[Entry, ...]:
         """Put neighbouring rounds together that are equal, else those that differ in their sizes only."""
@@ -100,7 +107,13 @@ def _run(rounds: list[tuple[Entry, ...]], at: int, equal: "object") -> int:
 
 def _same(a: tuple[Entry, ...], b: tuple[Entry, ...]) -> bool:
     """Whether two rounds are equal but for the names of their outermost rows."""
-    return [row._replace(name="") for row in a] == [row._replace(name="") for row in b]
+    return [_unnamed(row) for row in a] == [_unnamed(row) for row in b]
+
+
+def _unnamed(row: Entry) -> Entry:
+    """A row without what is its own in every round: its name, and which values it and its children leave."""
+    children = tuple(_unnamed(child)._replace(name=child.name) for child in row.children)
+    return row._replace(name="", value=None, children=children)
 
 
 def _alike(a: tuple[Entry, ...], b: tuple[Entry, ...]) -> bool:
@@ -121,12 +134,14 @@ def _fold(rounds: list[tuple[Entry, ...]], *, varying: bool) -> list[Entry]:
             first, last = column[0], column[-1]
             name = f"{first.name}-{last.name}" if first.name != last.name else first.name
             cost = total(tuple(row.cost for row in column))
-            folded.append(first._replace(name=name, output=last.output, cost=cost, rounds=count, varying=varying))
+            row = first._replace(name=name, output=last.output, cost=cost, rounds=count, varying=varying)
+            folded.append(row._replace(value=last.value))
         return folded
     rows = [row for part in rounds for row in part]
     names = [row.name for row in rows if row.name]
     name = f"{names[0]}-{names[-1]}" if names else ""
-    return [Entry(name, "", rows[-1].output, total(tuple(row.cost for row in rows)), rounds[0], count, varying)]
+    cost = total(tuple(row.cost for row in rows))
+    return [Entry(name, "", rows[-1].output, cost, rounds[0], count, varying, rows[-1].value)]
 
 
 def written(node: Node) -> str:
@@ -189,17 +204,28 @@ def _uncounted(shaped: ShapedGraph) -> list[str]:
     return [f"  not counted: what is in {listed}, known only when loaded"] if names else []
 
 
-def table(shaped: ShapedGraph, *, levels: int | None = None, fold: bool = True) -> str:
-    """Return the table as text; `levels` says how deep the tree is shown."""
-    rows = [COLUMNS, *(("  " * level + row[0], *row[1:]) for level, row in _rows(shaped, levels, fold))]
-    widths = [max(len(row[column]) for row in rows) for column in range(5)]
+def table(shaped: ShapedGraph, *, levels: int | None = None, fold: bool = True, receptive: bool = False) -> str:
+    """Return the table as text; `levels` says how deep the tree is shown.
+
+    With `receptive` two columns more show the receptive field and the stride of each output in the first input, as
+    numbers of places; lines below say what they are.
+
+    >>> import archc
+    >>> vgg = archc.compile("vgg16").checked.shaped
+    >>> [line.split()[-2:] for line in table(vgg, receptive=True).splitlines() if "max_pool" in line][-1]
+    ['212', '32']
+    """
+    columns = COLUMNS + VIEW_COLUMNS * receptive
+    found = _rows(shaped, levels, fold, receptive)
+    rows = [columns, *(("  " * level + row[0], *row[1:]) for level, row in found)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(columns))]
     lines = []
     for row in rows:
         left = "  ".join(cell.ljust(width) for cell, width in zip(row[:3], widths[:3], strict=True))
         right = "  ".join(cell.rjust(width) for cell, width in zip(row[3:], widths[3:], strict=True))
         lines.append(f"{left}  {right}".rstrip())
     rule = "-" * max(map(len, lines))
-    return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+    return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1], *([VIEW_CONVENTION] if receptive else [])])
 
 
 def markdown(shaped: ShapedGraph, *, levels: int | None = None, fold: bool = True) -> str:
@@ -210,7 +236,7 @@ def markdown(shaped: ShapedGraph, *, levels: int | None = None, fold: bool = Tru
     | 0 | conv(6, 5, padding=2) | 6x28x28 | 156 | 117,600 |
     """
     lines = [_cells(*COLUMNS), "|---|---|---|--:|--:|"]
-    for level, row in _rows(shaped, levels, fold):
+    for level, row in _rows(shaped, levels, fold, receptive=False):
         name, *others = (cell.replace("|", "\\|") for cell in row)
         lines.append(_cells("&emsp;" * level + name, *others))
     return "\n".join(lines)
@@ -220,10 +246,12 @@ def _cells(*row: str) -> str:
     return f"| {' | '.join(row)} |"
 
 
-def _rows(shaped: ShapedGraph, levels: int | None, fold: bool) -> Iterator[tuple[int, Row]]:
+def _rows(shaped: ShapedGraph, levels: int | None, fold: bool, receptive: bool) -> Iterator[tuple[int, Row]]:
     """The rows of the table below its head, each with its level in the tree; the last one is the total."""
+    views = _views(shaped) if receptive else {}
+    none = ("",) * len(VIEW_COLUMNS) * receptive
     for given in shaped.graph.inputs:
-        yield 0, (given.name, "input", str(given.type), "", "")
+        yield 0, (given.name, "input", str(given.type), "", "", *none)
     waiting = [(entry, 0) for entry in reversed(entries(shaped, fold=fold))]
     while waiting:
         entry, level = waiting.pop()
@@ -232,12 +260,31 @@ def _rows(shaped: ShapedGraph, levels: int | None, fold: bool) -> Iterator[tuple
         what = f"{times}{entry.what}".rstrip()
         output = ", ".join(str(tensor) for tensor in entry.output)
         unknown = entry.cost.unknown
-        yield level, (entry.name, what, output, _count(entry.cost.params, unknown), _count(entry.cost.macs, unknown))
+        counts = (_count(entry.cost.params, unknown), _count(entry.cost.macs, unknown))
+        yield level, (entry.name, what, output, *counts, *views.get(entry.value, none))
         if not hidden and not entry.varying:
             waiting.extend((child, level + 1) for child in reversed(entry.children))
     cost = total(costs(shaped))
     params = _count(cost.params, cost.unknown) or "0"
-    yield 0, ("total", "", "", params, _count(cost.macs, cost.unknown))
+    yield 0, ("total", "", "", params, _count(cost.macs, cost.unknown), *none)
+
+
+def _views(shaped: ShapedGraph) -> dict[int | None, Row]:
+    """Receptive field and stride of every value, as the table shows them."""
+    from archc.compiler.analysis.receptive import described, receptive
+
+    found: dict[int | None, Row] = {}
+    for value, along in enumerate(receptive(shaped)):
+        found[value] = tuple(_axes(sizes) for sizes in described(along))
+    return found
+
+
+def _axes(sizes: list[int | str | None]) -> str:
+    """One number for each axis, or one for all of them; nothing where there is none."""
+    if not any(sizes):
+        return ""
+    texts = ["?" if size is None else str(size) for size in sizes]
+    return texts[0] if len(set(texts)) == 1 else "x".join(texts)
 
 
 def as_csv(shaped: ShapedGraph) -> str:
@@ -276,7 +323,7 @@ def as_json(shaped: ShapedGraph) -> dict[str, object]:
     `receptive_field` and `stride` are those of the layer's first output in the first input, along each axis after the
     first: how many places one place depends on, away from the edges, and how far those of neighbours stand apart.
     """
-    from archc.compiler.receptive import described, receptive
+    from archc.compiler.analysis.receptive import described, receptive
 
     parts = costs(shaped)
     cost = total(parts)

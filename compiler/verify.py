@@ -98,6 +98,8 @@ def verify(text: str, imports: Iterable[str] = (), callees: Iterable[str] = ()) 
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise Unsafe(f"the source cannot be parsed: {error}") from None
     for statement in tree.body:
+        if isinstance(statement, ast.Assign) and _is_table(statement):
+            continue
         if not isinstance(statement, ast.ClassDef | ast.Import | ast.ImportFrom) and not _is_docstring(statement):
             raise _refused(statement, "stands outside a class")
     nodes = list(ast.walk(tree))
@@ -209,6 +211,16 @@ def _is_module(node: ast.expr) -> bool:
             return _is_module(owner)
         case ast.Call(func=ast.Name(id="getattr"), args=[owner, _]):
             return _is_module(owner)
+    return False
+
+
+def _is_table(node: ast.Assign) -> bool:
+    """Say whether a statement names a list of numbers: in capitals, written out or by rounds over ranges and tables."""
+    match node.targets:
+        case [ast.Name(id=name)] if name.isupper() and isinstance(node.value, ast.List | ast.ListComp | ast.BinOp):
+            calls = [part.func for part in ast.walk(node.value) if isinstance(part, ast.Call)]
+            attributes = any(isinstance(part, ast.Attribute | ast.Subscript) for part in ast.walk(node.value))
+            return not attributes and all(isinstance(call, ast.Name) and call.id == "range" for call in calls)
     return False
 
 

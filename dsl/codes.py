@@ -67,4 +67,7 @@ CODES: dict[str, str] = {
     "W0205": "a receptive field that does not cover the input",
     "W0206": "places that dilated convolutions never see",
     "W0207": "an `allow` that allows nothing",
+    "W0208": "two branches with one value",
+    "W0209": "work that is thrown away",
+    "W0210": "a label for one layer of a chain",
 }

@@ -3,6 +3,7 @@
 import re
 from typing import TYPE_CHECKING
 
+from archc.dsl import wording
 from archc.dsl.lexer import Token
 from archc.dsl.mistakes import begins_statement, report, virtual
 
@@ -80,6 +81,9 @@ def colon_for_brace(parser: "Parser", token: Token) -> Token | None:
     if not else_label and not (token.kind == ":" and parser.accepts("{") and not parser.accepts("NEWLINE")):
         return None
     colon = Token(":", ":", parser.last.end - 1, parser.last.end) if else_label else token
+    if not else_label and parser.lexer.peek().kind == "{":
+        report(parser, "E0009", "no `:` stands before a body in braces", colon, label="a habit", help="delete the `:`")
+        return parser.lexer.next()
     help = "write `{` here and `}` after the last statement that belongs to it"
     report(parser, "E0009", "a body stands in braces, not after `:`", colon, label="expected `{`", help=help)
     return skip(parser, token)
@@ -166,13 +170,14 @@ def dictionary(parser: "Parser", token: Token) -> Token | None:
 
     if token.kind != "{" or not parser.accepts("NUMBER") or parser.accepts("LABEL"):
         return None
+    if parser.last.kind not in ("=", "(", "[", ",") and parser.accepts("NAME", "{"):  # `if a - {`
+        help = wording.FORMS.get(parser.last.kind, "write a number, a string, a list, or a name that has a value")
+        report(parser, "E0005", "expected a value, found `{`", token, label="expected a value", help=help)
+        parser.feed(virtual(parser, "NAME"))
+        return token
     found = re.compile(r"\{[^{}]*\}").match(parser.source.text, token.start)
     end = found.end() if found else token.end
     help = "a list is `[...]`, a tuple `(...)`; braces hold statements"
-    if parser.last.kind == "repeat":
-        return None
-    if parser.last.kind == "(":
-        help = "write the braces without parentheses: `concat { a; b }`"
     report(parser, "E0005", "expected a value, found `{`", token, label="expected a value", help=help)
     parser.lexer.restart(end, "NAME")
     return skip(parser, parser.lexer.next()) if found else skip(parser, token)

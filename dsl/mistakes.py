@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from archc.dsl import wording
 from archc.dsl.diagnostics import Diagnostic, Label
-from archc.dsl.lexer import Token
+from archc.dsl.lexer import CLOSER, Token
 from archc.dsl.source import Span
 
 if TYPE_CHECKING:
@@ -21,10 +21,12 @@ NEVER_INSIDE = frozenset(
 OPERAND_START = frozenset(("NAME", "NUMBER", "STRING", "(", "[", "true", "false", "none", "when", "training", "output"))
 BEFORE_STAGE = frozenset(("{", "NEWLINE", "->"))
 OPEN_LABEL = re.compile(
-    r"(?P<word>[A-Za-z_]\w*)(?P<open>\{)(?P<inside>[^{}:\n]*)(?:(?P<close>\})[ \t]*(?=[A-Za-z_{])|:)"
+    r"(?P<word>[A-Za-z_]\w*)(?P<open>\{)(?P<inside>[^{}:\n]*)"
+    r"(?:(?P<close>\})[ \t]*(?:(?P<extra>\})[ \t]*:|(?=[A-Za-z_{]))|:)"
 )
 NAMELESS_LABEL = re.compile(r"(?P<label>\{[^{}:\n]*\}[A-Za-z0-9_]*)[ \t]*:")
 UNOPENED_LABEL = re.compile(r"[A-Za-z_]\w*[^{}:\n]*(?P<close>\})[ \t]*:")
+PIECE = re.compile(r'"[^"\n]*"|#[^\n]*|(?P<word>[A-Za-z_]\w*)|[][(){},]')
 NAMES = re.compile(r"[A-Za-z_]\w*(?:\s*,\s*[A-Za-z_]\w*)*")
 
 
@@ -105,8 +107,11 @@ def broken_label(parser: "Parser", token: Token) -> Token | None:
             closed = found["close"] is not None
             place = Token("}", "}", *found.span("close")) if closed else Token("{", "{", *found.span("open"))
             message = "expected `:` after the label" if closed else "this `{` is not closed before the `:` of the label"
+            if found["extra"]:
+                place, message = Token("}", "}", *found.span("extra")), "this `}` closes nothing: the label has one `{`"
             help = f"write `{found['word']}{{{found['inside'].strip()}}}:`"
-            report(parser, "E0005" if closed else "E0004", message, place, label="in a computed label", help=help)
+            code = "E0005" if closed and not found["extra"] else "E0004"
+            report(parser, code, message, place, label="in a computed label", help=help)
             del stack[first - 1 :]
             parser.lexer.brackets.pop()
             parser.bases.pop()
@@ -131,6 +136,8 @@ def colon_for_equals(parser: "Parser", token: Token) -> Token | None:
     """`conv(3, stride: 2)`."""
     if token.kind != ":" or parser.last.kind != "NAME" or not parser.accepts("="):
         return None
+    if parser.lexer.peek().kind == "]":  # `xs[3:]` without its `[`
+        return None
     name = parser.last.text
     argument = bool(parser.lexer.brackets) and parser.lexer.brackets[-1].kind == "("
     what, help = (
@@ -144,7 +151,7 @@ def colon_for_equals(parser: "Parser", token: Token) -> Token | None:
 
 
 def equals(parser: "Parser", token: Token) -> Token | None:
-    """`let x == 3`, `if x = 3 {`, and `x = 3` without `let`."""
+    """`let x == 3`, and `if x = 3 {`."""
     from archc.dsl.recovery import skip
 
     if token.kind == "==" and parser.accepts("="):
@@ -165,11 +172,6 @@ def equals(parser: "Parser", token: Token) -> Token | None:
         if parser.lexer.peek().kind in ("=", "=="):
             token = parser.lexer.next()
         return token._replace(kind="==", text="==")
-    if parser.last.kind == "NAME" and begins_statement(parser, parser.last):
-        name = parser.last.text
-        help = f"a number or list: `let {name} = ...`; the tensor that a pipeline leaves: `... as {name}`"
-        report(parser, "E0005", f"`{name} =` binds nothing without `let`", token, label="expected `let`", help=help)
-        return skip(parser, token)
     return None
 
 
@@ -178,6 +180,15 @@ def missing_comma(parser: "Parser", token: Token) -> Token | None:
     if token.kind not in OPERAND_START or not parser.accepts(",", token.kind):
         return None
     before = parser.last
+    rest = _words_to_the_end(parser, token)
+    if "for" in rest:  # `[x x for x in xs]`: no comma makes it right
+        return None
+    if "else" in rest and "if" not in rest and parser.accepts("if", token.kind):
+        message = f"expected `if` before {wording.found(token)}"
+        help = "a choice has both sides: `a if c else b`"
+        report(parser, "E0005", message, token, label="`if` is missing before this", help=help)
+        parser.feed(virtual(parser, "if"))
+        return token
     help = f"write `{wording.short(before.text)}, {wording.short(token.text)}`"
     if before.kind == "NAME" and parser.accepts("="):
         help += f", or `{before.text}={wording.short(token.text)}` for an argument or parameter of that name"
@@ -187,10 +198,23 @@ def missing_comma(parser: "Parser", token: Token) -> Token | None:
     return token
 
 
+def _words_to_the_end(parser: "Parser", token: Token) -> list[str]:
+    """The words from a token to the end of the brackets that it stands in, without those in other brackets."""
+    depth, words = 0, []
+    for found in PIECE.finditer(parser.source.text, token.start):
+        piece = found[0]
+        depth += (piece in CLOSER) - (piece in CLOSER.values())
+        if depth < 0 or (not depth and piece == ","):
+            break
+        if not depth and found["word"]:
+            words.append(piece)
+    return words
+
+
 def doubled(parser: "Parser", token: Token) -> Token | None:
     """`expect params params == 3`, `init conv conv: zeros`."""
     last = parser.last
-    same = token.kind in ("NAME", "NUMBER") and token.text == last.text
+    same = token.kind in ("NAME", "NUMBER", "output") and token.text == last.text
     if not same or parser.accepts("->") or parser.accepts("=") or parser.source.text[last.end : token.start].strip(" "):
         return None
     report(
@@ -216,7 +240,13 @@ def missing_word(parser: "Parser", token: Token) -> Token | None:
         if not word or taken:
             return None
     following = parser.lexer.peek().kind
-    if word == "=" and (following in ("=", "{") or (following == "(" and parser.last.kind == "NAME")):
+    if word == "=" and token.kind == following == "NAME":  # `arch A extends B`
+        message = f"expected `=`, found {wording.found(token)}"
+        report(parser, "E0005", message, token, label="expected `=`", help="write `=`")
+        parser.feed(virtual(parser, "="))
+        return parser.lexer.next()
+    module = parser.stack[-2].symbol == "module"  # `module a conv(3)`
+    if word == "=" and not module and (following in ("=", "{") or (following == "(" and parser.last.kind == "NAME")):
         message = f"expected `=`, found {wording.found(token)}"
         report(parser, "E0005", message, token, label="expected `=`", help="one name stands here: delete the other")
         return parser.lexer.next()
@@ -246,14 +276,20 @@ def bare_tuple(parser: "Parser", token: Token) -> Token | None:
 def keyword_as_name(parser: "Parser", token: Token) -> Token | None:
     """`let in = 3`, `block repeat(n) { }`."""
     binds = parser.accepts("NAME") and not parser.accepts("NUMBER") and not parser.accepts("LABEL")
-    if not token.kind.isalpha() or not token.kind.islower() or not binds:
+    if not token.kind.isalpha() or not token.kind.islower() or not binds or parser.last.kind == "LABEL":
         return None
+    if token.kind == "in" and parser.last.kind == "for" and parser.lexer.peek().kind != "in":
+        message = "expected a name before `in`"
+        report(parser, "E0005", message, token, label="a name is missing before this", help=wording.FORMS["for"])
+        parser.feed(virtual(parser, "NAME"))
+        return token
     following = parser.lexer.peek().kind
     if parser.accepts(following) and not parser.accepts("NAME", following):
         message = f"expected a name, found the word `{token.text}`"
         report(parser, "E0005", message, token, label="expected a name", help="delete it")
         return parser.lexer.next()
-    message = f"`{token.text}` is a word of the language and cannot be a name"
+    what = "a stage" if token.kind == "in" else "a word"
+    message = f"`{token.text}` is {what} of the language and cannot be a name"
     report(parser, "E0110", message, token, label="a keyword", help=f"choose another name, such as `{token.text}_`")
     return token._replace(kind="NAME")
 
@@ -271,11 +307,16 @@ def same_line(parser: "Parser", token: Token) -> Token | None:
         message = "`//` divides; it begins no comment"
         report(parser, "E0009", message, comment, label="read as a division", help="write `#`")
         return skip(parser, token)
+    if token.kind == "for" and parser.accepts("+"):  # a comprehension without its brackets
+        return None
     stage = parser.accepts("->")
     expected = "`->`, a new line or `;`" if stage else "a new line or `;`"
     help = "write `->` to go on with the value, or begin a new line" if stage else "begin a new line"
     message = f"expected {expected} before {wording.found(token)}"
-    report(parser, "E0005", message, token, label=f"expected {expected}", help=help)
+    said = parser.diagnostics[-1] if parser.diagnostics else None
+    # The second word too many in one line has the same cause.
+    if said is None or said.primary.text != f"expected {expected}" or said.primary.span.start < line_start:
+        report(parser, "E0005", message, token, label=f"expected {expected}", help=help)
     parser.feed(virtual(parser, "NEWLINE"))
     parser.lexer.restart(token.start, "NEWLINE")
     return parser.lexer.next()

@@ -4,13 +4,13 @@ No step recurses, so no text can exhaust the stack of Python. What cannot be rea
 it and says where to go on.
 """
 
-import gc
 import re
 from typing import Any, NamedTuple
 
 from archc.dsl import ast, tables
 from archc.dsl.builder import Builder
 from archc.dsl.diagnostics import Diagnostic, Label
+from archc.dsl.garbage import uncollected
 from archc.dsl.lexer import CLOSER, MOST_MISTAKES, Lexer, Patterns, Stop, Token
 from archc.dsl.source import Source, Span
 
@@ -65,14 +65,8 @@ def parse(source: Source) -> Parsed:
     first = 1 if source.text.startswith("\ufeff") else 0
     parser = Parser(source, first, len(source.text))
     parser.report_invisible()
-    # Nothing that the parser makes holds itself: to look for that again and again costs as much as parsing.
-    collects = gc.isenabled()
-    gc.disable()
-    try:
+    with uncollected():
         result = parser.run("file")
-    finally:
-        if collects:
-            gc.enable()
     doc, items = result if result is not None else ("", ())
     file = ast.File(doc, items, tuple(parser.lexer.comments), source)
     # A line that is read twice, since a bracket before it was open, may be reported twice, and a character that is no

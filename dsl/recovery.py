@@ -8,7 +8,7 @@ to the end of the statement; the statements around it are not touched. So one mi
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
-from archc.dsl import habits, mistakes, wording
+from archc.dsl import assignments, dotted, habits, mistakes, wording
 from archc.dsl.lexer import CLOSER, MOST_MISTAKES, Stop, Token
 from archc.dsl.mistakes import NEVER_INSIDE, report
 from archc.dsl.unclosed import BRACKET_MISTAKES
@@ -25,6 +25,8 @@ MISTAKES: tuple[Mistake, ...] = (
     mistakes.brace_on_next_line,
     mistakes.missing_brace,
     mistakes.broken_label,
+    dotted.dotted,
+    dotted.computed,
     habits.foreign_comment,
     habits.foreign_arrow,
     habits.foreign_operator,
@@ -35,6 +37,7 @@ MISTAKES: tuple[Mistake, ...] = (
     habits.colon_for_brace,
     mistakes.colon_for_equals,
     mistakes.equals,
+    assignments.assignment,
     mistakes.missing_comma,
     mistakes.doubled,
     mistakes.missing_word,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SPACES = re.compile(BLANKS)
 LINE = re.compile(r"[^\n]*")
 WORD = re.compile(r"\w+")
-NUMBER_LIKE = re.compile(r"[\w.]+(?:(?<=[eE])[+-]\d+)?")
+NUMBER_LIKE = re.compile(r"[\w.]+(?:(?<=\d[eE])[+-]\d*)?")
 QUOTED = re.compile(r"'''[^']*+'''|'[^'\n]*'|[“”„«][^“”«»\"\n]*[“”»]|`[^`\n]*`")
 SIZES = re.compile(r"[1-9]\d*(?:x[1-9]\d*)+")
 QUOTES = frozenset("'`“”„«»’\u2018")
@@ -119,6 +119,12 @@ def _unterminated(lexer: "Lexer", start: int) -> Token:
             help='end it with `"""`',
         )
         return Token("ERROR", '"""', start, lexer.end)
+    closing = text.find('"', start + 1, lexer.end)
+    if text.startswith('"""', closing) and text.count('"""', closing, lexer.end) % 2:
+        lexer.position = closing + 3
+        message = "this text of several lines begins with one quote and ends with three"
+        lexer.report("E0003", message, label="opened here", start=start, end=start + 1, help='write `"""`')
+        return Token("STRING", '""" """', start, closing + 3)
     found = LINE.match(text, start, lexer.end)
     end = len(found[0].rstrip()) + start if found else lexer.end
     lexer.position = end

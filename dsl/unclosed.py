@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING
 
 from archc.dsl.builder import Broken
 from archc.dsl.diagnostics import Label
+from archc.dsl.dotted import closes_without, closing, computed
 from archc.dsl.lexer import CLOSER, Token
 from archc.dsl.mistakes import NEVER_INSIDE, OPERAND_START, report, virtual
 from archc.dsl.source import Source, Span
+from archc.dsl.wording import short
 
 if TYPE_CHECKING:
     from archc.dsl.parser import Parser
@@ -36,6 +38,8 @@ def unmatched(parser: "Parser", token: Token) -> Token | None:
         return _closes_nothing(parser, token)
     innermost = inside[-1]
     right = CLOSER[innermost.kind]
+    if closes_without(parser.source.text, token.end, [bracket.kind for bracket in inside]):
+        return _closes_nothing(parser, token)
     if any(bracket.kind == opener for bracket in inside):
         _never_closed(parser, innermost, f"the `{token.kind}` comes first")
         if parser.accepts(right, token.kind):
@@ -82,6 +86,8 @@ def left_open_in_statement(parser: "Parser", token: Token) -> Token | None:
         return None
     opener = brackets[-1]
     closer = CLOSER[opener.kind]
+    if (repaired := computed(parser, token)) or (repaired := _stages_inside(parser, token)):
+        return repaired
     if token.kind in ("->", "{") and parser.accepts(closer, token.kind):
         _never_closed(parser, opener, f"the `{token.kind}` of line {_line(parser, token)} comes first")
         parser.feed(virtual(parser, closer))
@@ -99,9 +105,34 @@ def left_open_in_statement(parser: "Parser", token: Token) -> Token | None:
     return skip(parser, Token("NEWLINE", "\n", line_end, line_end + 1), inside=False)
 
 
+def _stages_inside(parser: "Parser", token: Token) -> Token | None:
+    """`conv(-> 3)`, `concat({ a; b })`."""
+    if parser.last.kind != "(" or token.kind not in ("->", "{") or parser.accepts("LABEL"):
+        return None
+    if token.kind == "->":
+        message = "`->` leads from stage to stage; these are arguments"
+        report(parser, "E0005", message, token, label="between parentheses", help="delete it")
+        return parser.lexer.next()
+    text, opener = parser.source.text, parser.last
+    inside = text[token.start : closing(text, token.start)]
+    parser.lexer.restart(max(closing(text, opener.start) - 1, token.start + 1), "NAME")
+    op = re.search(r"\w*$", text[: opener.start])
+    help = f"write the braces without parentheses: `{op[0] if op else ''} {short(inside)}`"
+    report(parser, "E0005", "branches stand in braces alone", token, label="in parentheses", help=help)
+    return parser.lexer.next()
+
+
 def indented(parser: "Parser", token: Token) -> Token | None:
     """An indented line at the level of the file: it belongs to what was ended by a `}` too many, or not understood."""
-    if parser.lexer.brackets or token.kind == "$END" or not (parser.accepts("block") and parser.accepts("arch")):
+    if parser.lexer.brackets or token.kind == "$END":
+        return None
+    if parser.last.kind == "}" and token.kind in ("->", "as", "else") and parser.accepts("NEWLINE", "arch"):
+        rest = _label(parser, token, "this is in no block or arch")
+        message = f"this `}}` ends the block or arch, and `{token.text}` follows"
+        report(parser, "E0004", message, parser.last, label="ends it", help="delete one `}`", related=(rest,))
+        parser.feed(virtual(parser, "NEWLINE"))
+        return _to_margin(parser, token)
+    if not (parser.accepts("block") and parser.accepts("arch")):
         return None
     line, column = parser.source.position(token.start)
     closes = token.kind in OPENER
@@ -111,22 +142,30 @@ def indented(parser: "Parser", token: Token) -> Token | None:
         return None
     items: list[object] = next((entry.value for entry in parser.stack if entry.symbol == "_items"), [])
     broken = any(isinstance(item, Broken) for item in items[-2:])  # the last is the NEWLINE
-    if parser.last.kind == "}" and not rest_of_broken:
+    if token.kind in ("expect", "require") and parser.last.kind in (")", "NAME"):
+        claims = "expected `{` at the end of this line: the claims of the arch follow"
+        end = Token("NEWLINE", "\n", parser.last.end, parser.last.end)
+        report(parser, "E0004", claims, end, label="expected `{`", help="write `{`")
+    elif parser.last.kind == "}" and not rest_of_broken:
         rest = _label(parser, token, "this is in no block or arch")
         message = "this `}` ends the block or arch, but the lines after it are indented as if they were in it"
         help = "delete this `}`, or write the `{` that it was meant for"
         report(parser, "E0004", message, parser.last, label="ends it", help=help, related=(rest,))
     elif not broken:
         return None
-    margin = AT_MARGIN.search(parser.source.text, token.end)
-    position = margin.end() if margin else len(parser.source.text)
-    if parser.source.text.startswith("}", position):
-        position += 1
-    parser.lexer.restart(position, "NEWLINE")
-    return parser.lexer.next()
+    return _to_margin(parser, token)
 
 
-BRACKET_MISTAKES = (indented, unmatched, left_open, left_open_in_statement)
+def else_after_open(parser: "Parser", token: Token) -> Token | None:
+    """`if c { add { a; b` and `} else {` on the next line: the `}` of the inner braces was forgotten."""
+    if token.kind != "else" or parser.last.kind != "}" or not parser.lexer.brackets or not parser.accepts("}", "else"):
+        return None
+    _never_closed(parser, _opened(parser, parser.last), f"the `else` of line {_line(parser, token)} comes first")
+    parser.feed(virtual(parser, "}"))
+    return token
+
+
+BRACKET_MISTAKES = (indented, else_after_open, unmatched, left_open, left_open_in_statement)
 
 
 def _closes_nothing(parser: "Parser", token: Token) -> Token:
@@ -140,6 +179,31 @@ def _never_closed(parser: "Parser", bracket: Token, why: str) -> None:
     message = f"this `{bracket.kind}` is never closed: {why}"
     help = f"write `{closer}` after the last thing that belongs inside"
     report(parser, "E0004", message, bracket, label="opened here", help=help)
+
+
+def _opened(parser: "Parser", closer: Token) -> Token:
+    """The brace that a `}` has closed."""
+    text, depth = parser.source.text, 0
+    for place in range(closer.start, -1, -1):
+        depth += (text[place] == "}") - (text[place] == "{")
+        if not depth:
+            return Token("{", "{", place, place + 1)
+    return closer
+
+
+def _to_margin(parser: "Parser", token: Token) -> Token:
+    """Go on with the next line that is not indented and begins a definition."""
+    text = parser.source.text
+    position = token.end
+    while margin := AT_MARGIN.search(text, position - 1):
+        position = margin.end() + 1
+        if text[margin.end()] not in ")]":
+            break
+    position = margin.end() if margin else len(text)
+    if text.startswith("}", position):
+        position += 1
+    parser.lexer.restart(position, "NEWLINE")
+    return parser.lexer.next()
 
 
 def _line(parser: "Parser", token: Token) -> int:

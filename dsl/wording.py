@@ -29,6 +29,8 @@ FORMS = {
     "arch": "an arch is written `arch Name(parameters) { ... }`",
 }
 LABEL_LIKE = re.compile(r"([A-Za-z_]\w*(?:[.-]\w+)+)[ \t]*:")
+COMBINED = re.compile(r"(?P<left>[A-Za-z_]\w*)[ \t]*(?P<sign>[-+*/@])[ \t]*(?P<right>[A-Za-z_]\w*)")
+COMBINING = {"+": "add", "-": "sub", "*": "mul", "/": "div", "@": "matmul"}
 PREFIXES = frozenset(("nn", "F", "torch", "self"))
 
 OPERATORS = frozenset(("+", "-", "*", "/", "%", "**", "==", "!=", "<", "<=", ">", ">=", "and", "or"))
@@ -106,6 +108,9 @@ def help(parser: "Parser", token: Token) -> str:
     if last.kind == "LABEL":
         if kind in ("NUMBER", "STRING", "let"):
             return "a label names a stage; a value of your own is `let name = value`"
+        if kind == "[" and last.text[:-1].rstrip() in FORMS:
+            return FORMS[last.text[:-1].rstrip()]
+        ends = ends or kind in ("[", "(", "->")
         return f"a label names the stage on its line: `{last.text} conv(8, 3)`; braces gather several" if ends else ""
     if kind == ":" and last.kind == "NAME" and parser.accepts("->"):
         return "a stage has one label, and it stands before the stage"
@@ -113,13 +118,14 @@ def help(parser: "Parser", token: Token) -> str:
         return _help_stage(parser, token)
     if kind == ":" and last.kind in (")", "]", "}") and parser.accepts("->"):
         return 'a computed label is written `name{expression}:`, one that is no name `"0":`'
-    if kind == "." and last.text in PREFIXES and parser.accepts("->"):
-        return "operators are written alone, as in `conv(8, 3) -> relu`"
     if kind in (".", "-") and last.kind == "NAME" and parser.accepts("->") and (label := _label(parser)):
         return f'a label that is no name is a string, without dots: `"{label}":`'
     if kind == "." and parser.accepts("->"):
         return "stages follow each other with `->`; sizes such as `in.channels` stand in arguments and `let`"
     if kind in OPERATORS and parser.accepts("->"):
+        if both := COMBINED.match(parser.source.text, parser.last.start):
+            branches = f"{short(both['left'])}; {short(both['right'])}"
+            return f"tensors are combined by ops with braces: `{COMBINING[both['sign']]} {{ {branches} }}`"
         return (
             "arithmetic stands in arguments and `let`; tensors are combined by `add`, `mul` and other ops with braces"
         )

@@ -13,7 +13,7 @@ from archc.runtime.errors import EnvironmentProblem, RunInterrupted, RunStopped,
 if TYPE_CHECKING:
     from archc.runtime.checkpoint import load_weights
     from archc.runtime.run import EpochRecord, Run, new_run_folder
-    from archc.runtime.settings import Settings, settings_from
+    from archc.runtime.settings import Settings
     from archc.runtime.training import fit
 
 __all__ = [

@@ -5,12 +5,22 @@ and only it is named so.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class Mistake(NamedTuple):
+    """One wrong key or value of the settings: where it is, and the whole message."""
+
+    path: tuple[str, ...]
+    text: str
+    of_key: bool = False
+    """Whether the key is wrong, not its value."""
 
 
 class SettingsError(Exception):
     """A setting, a name or a folder given by the user is wrong; the message names it and says what to type.
 
-    Several wrong settings are one error with a line each; `mistakes` then holds the path of each key and its line.
+    Several wrong settings are one error with a line each; `mistakes` then holds them one by one.
 
     >>> SettingsError.exit_status
     2
@@ -18,7 +28,7 @@ class SettingsError(Exception):
 
     exit_status = 2
 
-    def __init__(self, message: str, *, mistakes: Sequence[tuple[tuple[str, ...], str]] = ()) -> None:
+    def __init__(self, message: str, *, mistakes: Sequence[Mistake] = ()) -> None:
         super().__init__(message)
         self.mistakes = mistakes
 

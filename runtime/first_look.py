@@ -7,12 +7,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from archc.runtime.data.resident import ResidentImages
+from archc.runtime.data.stream import ImageSet
 from archc.runtime.loop import Forward, autocast, checked_scores
 from archc.runtime.machine import Machine
 from archc.runtime.settings import Settings
 
-CLOSE = 1e-2  # bf16 rounds a probability by up to 1/256, and there are several in a sum
+CLOSE = 1e-3
 
 
 class Look(NamedTuple):
@@ -23,22 +23,21 @@ class Look(NamedTuple):
     warnings: tuple[str, ...]
 
 
-def look(module: nn.Module, images: ResidentImages, *, settings: Settings, classes: int, machine: Machine) -> Look:
+def look(module: nn.Module, images: ImageSet, *, settings: Settings, classes: int, machine: Machine) -> Look:
     """Runs the first test batch once, compiled if the settings ask for it; the module's state does not change."""
     training = module.training
     module.eval()
     batch, labels = next(iter(images.in_order(settings.test_batch_size or 2 * settings.batch_size)))
 
-    def scores_of(forward: Forward) -> Tensor:
-        with torch.inference_mode(), autocast(machine):
-            return checked_scores(forward(batch), count=len(labels), classes=classes).float()
-
-    scores = scores_of(module)
-    forward, compiled = module, ""
+    with torch.inference_mode():  # in fp32: the sum of probabilities that bf16 has rounded is not 1
+        scores = checked_scores(module(batch), count=len(labels), classes=classes)
+    forward: Forward = module
+    compiled = ""
     if settings.compile:
         forward, compiled = torch.compile(module), ", compiled"
         try:
-            scores_of(forward)
+            with torch.inference_mode(), autocast(machine):
+                forward(batch)
         except Exception as error:  # whatever a compiler may raise, the module itself has just run
             reason = str(error).strip().partition("\n")[0]
             forward, compiled = module, f", not compiled ({type(error).__name__}: {reason})"

@@ -9,11 +9,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from archc.runtime.data.resident import ResidentImages, shuffled
+from archc.runtime.data.resident import shuffled
+from archc.runtime.data.stream import ImageSet
 from archc.runtime.errors import RunInterrupted, RunStopped, SettingsError
 from archc.runtime.machine import Machine
 from archc.runtime.optimise import GuardedOptimizer, learning_rate
@@ -22,6 +23,7 @@ from archc.runtime.settings import Settings
 from archc.runtime.watch import Progress, Watch
 
 SECONDS_BETWEEN_LOOKS = 0.5
+OTHER_NUMBERS = 0x617263  # one seed for two generators would tie the augmentation to the order of the images
 
 Forward = Callable[[Tensor], object]
 """The module, or what `torch.compile` made of it."""
@@ -29,8 +31,8 @@ Forward = Callable[[Tensor], object]
 
 def train_loop(
     run: Run,
-    train: ResidentImages,
-    test: ResidentImages,
+    train: ImageSet,
+    test: ImageSet,
     *,
     forward: Forward,
     classes: int,
@@ -44,21 +46,24 @@ def train_loop(
     mean = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(settings.ema)) if settings.ema else None
     tested = module if mean is None else mean.module
     order = torch.Generator().manual_seed(settings.seed)
+    chance = torch.Generator().manual_seed(settings.seed ^ OTHER_NUMBERS)  # of the augmentation
     step = 0
     for epoch in range(1, settings.epochs + 1):
         began = time.perf_counter()
         next_look = began + SECONDS_BETWEEN_LOOKS
         batches = shuffled(len(train), settings.batch_size, generator=order, device=device)
         groups = grouped(batches, settings.accumulate)
+        train.plan(batches)
         totals, seen = new_totals(device), 0
         module.train()
         for group in groups:
             step_loss, step_images = torch.zeros((), device=device), sum(map(len, group))
             for rows in group:
-                images, labels = train.batch(rows)
+                images, labels = train.batch(rows, chance)
+                images, targets = train.finish.augment.mix(images, labels, classes=classes, generator=chance)
                 with autocast(machine):
                     scores = checked_scores(forward(images), count=len(rows), classes=classes)
-                loss = loss_of(scores, labels, settings, smoothing=settings.label_smoothing)
+                loss = loss_of(scores, targets, settings, smoothing=settings.label_smoothing)
                 part = loss * (len(rows) / step_images)
                 part.backward()
                 step_loss += part.detach()
@@ -109,7 +114,7 @@ def train_loop(
 
 
 def evaluate(
-    forward: Forward, images: ResidentImages, *, settings: Settings, classes: int, machine: Machine
+    forward: Forward, images: ImageSet, *, settings: Settings, classes: int, machine: Machine
 ) -> tuple[float, float]:
     """Mean loss and accuracy of a module that is in eval mode, over a whole set; the device is read once."""
     totals = new_totals(machine.device)

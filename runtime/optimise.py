@@ -66,8 +66,9 @@ def build_optimizer(module: nn.Module, settings: Settings) -> torch.optim.Optimi
             grouped.setdefault((decay, scale), []).append(parameter)
     groups = [{"params": some, "weight_decay": decay, "scale": scale} for (decay, scale), some in grouped.items()]
     own = settings.optimizer.model_dump(exclude={"name"})
-    fused = {"fused": True} if name in FUSED else {}
-    return OPTIMIZERS[name](groups, lr=settings.lr, **own, **fused)  # type: ignore[call-arg]  # each class has its own
+    if name in FUSED:
+        own["fused"] = True
+    return OPTIMIZERS[name](groups, lr=settings.lr, **own)  # type: ignore[call-arg]  # each class has its own
 
 
 def fan_scale(shape: Sequence[int]) -> float:
@@ -107,7 +108,7 @@ def learning_rate(step: int, steps: int, settings: Settings) -> float:
         case Cosine():
             return settings.lr * _rise(left)
         case Polynomial():
-            return settings.lr * left**schedule.power
+            return settings.lr * float(left**schedule.power)
         case StepWise():
             epoch = step * settings.epochs // steps
             return settings.lr * schedule.gamma ** (epoch // schedule.step_size)

@@ -8,8 +8,8 @@ from typing import Annotated, Any, NamedTuple
 import yaml
 from pydantic import BaseModel, Field, ValidationError
 
-from archc.runtime.errors import SettingsError
-from archc.runtime.recipe_errors import Mistake, explained, shown, unknown_key
+from archc.runtime.errors import Mistake, SettingsError
+from archc.runtime.recipe_errors import explained, shown, unknown_key
 from archc.runtime.recipe_text import Layer, Path, Place, read_value
 from archc.runtime.settings import CLOSED, Settings
 
@@ -82,8 +82,7 @@ def resolve(layers: Sequence[Layer], *, recipe: str = "") -> Recipe:
     except SettingsError as error:
         mistakes += error.mistakes
     if mistakes or task is None or settings is None:
-        whole = recipe or next((layer.name for layer in layers), "")
-        lines = [_placed(mistake, places, whole) for mistake in mistakes[:MOST_MISTAKES]]
+        lines = [_placed(mistake, places, recipe) for mistake in mistakes[:MOST_MISTAKES]]
         more = [f"and {len(mistakes) - MOST_MISTAKES} more mistakes"] if len(mistakes) > MOST_MISTAKES else []
         raise SettingsError("\n".join([*lines, *more]), mistakes=mistakes)
     named = frozenset(name for layer in layers for name in layer.values)
@@ -122,15 +121,13 @@ def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """Both mappings, the second one first; of two mappings under a key both, unless they name different things."""
     result = dict(base)
     for key, value in over.items():
-        before = result.get(key)
-        if isinstance(value, Mapping):
-            if key in DEFAULTS and isinstance(before, str):
-                before = {"name": before}
-            if isinstance(before, Mapping) and value.get("name", before.get("name")) == before.get("name"):
-                value = _merged(before, value)
-        elif key in DEFAULTS and isinstance(before, Mapping) and before.get("name") == value:
-            value = before  # the same optimizer named again keeps its arguments
-        result[key] = value
+        old, new = result.get(key), value
+        if key in DEFAULTS:  # a name alone and a mapping with that name only are the same
+            old, new = ({"name": each} if isinstance(each, str) else each for each in (old, new))
+        if isinstance(old, Mapping) and isinstance(new, Mapping) and new.get("name") in (None, old.get("name")):
+            result[key] = _merged(old, new)
+        else:
+            result[key] = value
     return result
 
 
@@ -144,9 +141,15 @@ def _placed(mistake: Mistake, places: Mapping[Path, Place], whole: str) -> str:
 
 
 def _origin(layers: Sequence[Layer]) -> str:
-    said = [
-        f"{layer.name if number else 'recipe ' + layer.name} ({', '.join(layer.values)})"
-        for number, layer in enumerate(layers)
-        if layer.values
-    ]
-    return "; ".join([*said, "the rest by default"])
+    """Which settings each layer decides: the keys that no later layer sets anew."""
+    said: list[str] = []
+    later: set[str] = set()
+    for layer in reversed(layers):
+        keys = [name for name in layer.values if name not in later]
+        later |= {name for name, value in layer.values.items() if not isinstance(value, Mapping)}
+        if keys or layer is layers[0]:
+            said.insert(0, layer.name + (f" ({', '.join(keys)})" if keys else ""))
+    said[0] = f"recipe {said[0]}"
+    named = {name for layer in layers for name in layer.values}
+    every = {*Settings.model_fields, *Task.model_fields} <= named
+    return "; ".join([*said, *([] if every else ["the rest by default"])])

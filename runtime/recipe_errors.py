@@ -11,20 +11,13 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from archc.runtime.errors import Mistake
+
 Model = type[BaseModel]
 
 LONGEST_SHOWN = 60
 NEVER_MET = 2**31 - 1  # a bound this high is named only to those who exceed it
 TRUTHS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
-
-
-class Mistake(NamedTuple):
-    """One wrong key or value: where it is in the settings, and the whole message."""
-
-    path: tuple[str, ...]
-    text: str
-    of_key: bool = False
-    """Whether the key is wrong, not its value."""
 
 
 def explained(model: Model, error: ValidationError) -> list[Mistake]:
@@ -135,7 +128,8 @@ def _mistake(model: Model, where: tuple[Any, ...], kind: str, found: object, con
     place = _place(model, where)
     key = ".".join(place.path)
     if kind == "value_error":
-        return Mistake(place.path, f"{context['error']}")
+        error = context["error"]
+        return Mistake((*place.path, *getattr(error, "path", ())), str(error), getattr(error, "of_key", False))
     if kind == "extra_forbidden":
         return Mistake(place.path, _unknown(model, place), of_key=True)
     if kind == "missing":

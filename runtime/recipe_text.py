@@ -107,9 +107,8 @@ class _Reader:
         except yaml.reader.ReaderError as error:
             before = self.text[: error.position]
             line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-            raise SettingsError(
-                f"{self.name}:{line}:{column}: the character U+{ord(self.text[error.position]):04X} has no place in YAML"
-            ) from None
+            found = f"U+{ord(self.text[error.position]):04X}"
+            raise SettingsError(f"{self.name}:{line}:{column}: the character {found} has no place in YAML") from None
 
     def _value(self, event: Any, path: Path, *, depth: int) -> Any:
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):

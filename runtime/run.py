@@ -72,7 +72,7 @@ class Run:
         return 0 if self.best is None else self.best.epoch
 
     def keep(self, record: EpochRecord, tested: nn.Module, *, step: int) -> None:
-        """Writes the checkpoints of an epoch that ended, with the weights that were tested, then its line of metrics."""
+        """Writes the checkpoints of an epoch that ended, with the weights it tested, then its line of metrics."""
         better = self.best is None or record.test_accuracy > self.best.test_accuracy
         last, best = self.folder / "last", self.folder / "best"
         write_checkpoint(tested, (last, best) if better else (last,), epoch=record.epoch, step=step)

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, ValidationError, model_validator
 
+from archc.runtime.data.steps import STEPS, Step, describe_steps, read_steps
 from archc.runtime.errors import SettingsError
 from archc.runtime.recipe_errors import explained
 
@@ -233,6 +234,29 @@ def _square(value: object) -> object:
     return (value, value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+class _WrongStep(ValueError):
+    """A step of the augmentation that is wrong; `path` leads to it from `augment`, `of_key` says it is unknown."""
+
+    def __init__(self, message: str, *path: str) -> None:
+        super().__init__(message)
+        self.path, self.of_key = path, not set(path) <= set(STEPS)
+
+
+def _steps(value: object) -> dict[str, dict[str, Any]]:
+    """The steps of an augmentation with all their arguments, however they were written."""
+    if isinstance(value, dict):
+        for name, given in value.items():
+            _read_steps({name: given}, str(name))
+    return {step.name: dict(step.values) for step in _read_steps(value)}
+
+
+def _read_steps(value: object, *path: str) -> tuple[Step, ...]:
+    try:
+        return read_steps(value)
+    except SettingsError as error:
+        raise _WrongStep(str(error), *path) from None
+
+
 class Settings(BaseModel):
     """The settings of a run; wrong values raise one `SettingsError` that names each.
 
@@ -256,6 +280,8 @@ class Settings(BaseModel):
     data is."""
     normalize: Normalize | None = None
     """Mean and deviation per channel, for images from 0 (black) to 1 (white); null: those of the training images."""
+    augment: Annotated[dict[str, dict[str, Any]], BeforeValidator(_steps)] = {}
+    """Random changes of the training images: a mapping from steps to their arguments; see below."""
     loss: Literal["cross_entropy", "nll"] = "cross_entropy"
     """`cross_entropy` for scores of any size; `nll` for a network that ends with a log-softmax."""
     label_smoothing: Part = 0.0
@@ -353,6 +379,7 @@ def describe(settings: Settings) -> str:
         f"{settings.epochs} epoch{'s' if settings.epochs > 1 else ''}",
         *([f"stops after {settings.patience} without a better accuracy"] if settings.patience else []),
         *(["negative log-likelihood"] if settings.loss == "nll" else []),
+        *([f"augmented by {describe_steps(read_steps(settings.augment))}"] if settings.augment else []),
         *([f"labels smoothed by {settings.label_smoothing:g}"] if settings.label_smoothing else []),
         {"xavier": "Xavier-uniform weights", "module": "the network's own initial weights"}[settings.init],
         *([f"running mean of the weights {settings.ema:g}"] if settings.ema else []),

@@ -11,8 +11,11 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from archc.runtime.data.dataset import Data
-from archc.runtime.data.resident import ResidentImages, normalisation
+from archc.runtime.data.augment import MIXING, Augment
+from archc.runtime.data.dataset import Data, refuse_masks
+from archc.runtime.data.resident import normalisation
+from archc.runtime.data.steps import read_steps
+from archc.runtime.data.stream import ImageSet, image_set
 from archc.runtime.errors import EnvironmentProblem, SettingsError
 from archc.runtime.first_look import Look, look
 from archc.runtime.loop import train_loop
@@ -41,8 +44,9 @@ def fit(
     """Trains any module that maps images [B, C, H, W] to scores [B, classes], and keeps everything in the folder `out`.
 
     `input_size` is the shape (C, H, W) the module takes (None: that of the data, in the settings' `image_size`); images
-    are resized to it. `origin` says for people where the settings come from; `files` (relative name: text) and `facts` (for `run.json`) are stored with the run. Without `watch` the run reports
-    to stderr. The module is trained in place and ends on the device, in eval mode, with the last weights.
+    are resized to it. `files` (relative name: text) and `facts` (for `run.json`) are stored with the run. `origin` says
+    where the settings come from, for people. Without `watch` the run reports to stderr. The module is trained in place
+    and ends on the device, in eval mode, with the last weights.
 
     Raises `SettingsError`, `EnvironmentProblem`, `RunStopped` (a loss or gradient was not finite) or `RunInterrupted`
     (SIGINT, SIGTERM); the checkpoints written before stay.
@@ -58,6 +62,7 @@ def fit(
     """
     settings = settings or Settings()
     watch = watch or watch_for(sys.stderr)
+    refuse_masks(data)
     shape = _image_shape(data, input_size, settings)
     machine = choose_machine(settings, module)
     _check_trainable(module, settings)
@@ -82,7 +87,8 @@ def fit(
             module.to(machine.device, memory_format=machine.memory_format)  # type: ignore[call-overload]  # undeclared
             train, test = _resident(data, shape, machine, settings)
             seen = look(module, test, settings=settings, classes=data.num_classes, machine=machine)
-            watch.run_begins(_opening(run, data, seen, shape=shape, machine=machine, origin=origin))
+            opening = _opening(run, data, seen, placement=train.placement, shape=shape, machine=machine, origin=origin)
+            watch.run_begins(opening)
             train_loop(
                 run,
                 train,
@@ -104,8 +110,8 @@ def _image_shape(data: Data, input_size: tuple[int, ...] | None, settings: Setti
     if input_size is None:
         height, width = settings.image_size or (height, width)
         return channels, height, width
-    if settings.image_size not in (None, input_size[1:]):
-        takes, asked = "x".join(map(str, input_size)), "x".join(map(str, settings.image_size or ()))
+    if settings.image_size is not None and settings.image_size != input_size[1:]:
+        takes, asked = "x".join(map(str, input_size)), "x".join(map(str, settings.image_size))
         raise SettingsError(f"the network takes {takes}, and image_size asks for {asked}")
     fitting = (1, 3) if channels == 1 else (channels,)  # a grey image can be shown in three channels
     if len(input_size) != 3 or min(input_size) < 1 or input_size[0] not in fitting:
@@ -121,17 +127,21 @@ def _check_trainable(module: nn.Module, settings: Settings) -> None:
     norm = any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in module.modules())
     if norm and settings.batch_size == 1:
         raise SettingsError("batch_size must be at least 2 for a network with batch norm, found 1")
+    mixing = [step.name for step in read_steps(settings.augment) if step.name in MIXING]
+    if mixing and settings.loss == "nll":
+        raise SettingsError(f"augment: {mixing[0]} mixes labels, which takes loss cross_entropy, and the loss is nll")
 
 
 def _resident(
     data: Data, shape: tuple[int, int, int], machine: Machine, settings: Settings
-) -> tuple[ResidentImages, ResidentImages]:
+) -> tuple[ImageSet, ImageSet]:
     """Training and test images on the device, normalised as the settings say or by the training images' own levels."""
     mean, deviation = _levels(settings.normalize, data) if settings.normalize else normalisation(data.train_images)
     parts = ((data.train_images, data.train_labels), (data.test_images, data.test_labels))
+    augment = Augment(read_steps(settings.augment), size=shape[1:])
     budget = image_budget(machine.device) // len(parts)
     train, test = (
-        ResidentImages(
+        image_set(
             images,
             labels,
             shape=shape,
@@ -140,6 +150,7 @@ def _resident(
             device=machine.device,
             budget=budget,
             memory_format=machine.memory_format,
+            augment=augment,
         )
         for images, labels in parts
     )
@@ -156,14 +167,16 @@ def _levels(normalize: Normalize, data: Data) -> tuple[torch.Tensor, torch.Tenso
     return WHITE * torch.tensor(normalize.mean), WHITE * torch.tensor(normalize.std)
 
 
-def _opening(run: Run, data: Data, seen: Look, *, shape: tuple[int, int, int], machine: Machine, origin: str) -> str:
+def _opening(
+    run: Run, data: Data, seen: Look, *, placement: str, shape: tuple[int, int, int], machine: Machine, origin: str
+) -> str:
     changed = ", ".join(f"{name}={value}" for name, value in run.settings.changed().items())
     default = origin or "no recipe: the default for every network" + (f" with {changed}" if changed else "")
     given, taken = ("x".join(map(str, size)) for size in (data.train_images.shape[1:], shape))
     return (
         f"{default}: {describe(run.settings)}\n"
         f"data {data.name}: {data.note}; {len(data.train_images):,} training and {len(data.test_images):,} test images,"
-        f" {data.num_classes} classes, {given}{f' brought to {taken}' if taken != given else ''}\n"
+        f" {data.num_classes} classes, {given}{f' brought to {taken}' if taken != given else ''}, {placement}\n"
         f"on {machine.text}{seen.compiled}; run folder {run.folder}"
     ) + "".join(f"\nwarning: {warning}" for warning in seen.warnings)
 

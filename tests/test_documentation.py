@@ -14,6 +14,8 @@ import pytest
 from click.testing import CliRunner
 
 from archc.cli import main
+from archc.runtime.recipe import resolve
+from archc.runtime.recipe_text import read_recipe
 from tests.checkout import PYPROJECT, ROOT, VERSION
 from tests.documents import Block, anchors_of, archc_calls, blocks_of, links_of, matches, steps_of
 
@@ -21,7 +23,7 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"
 BLOCKS = [block for document in DOCUMENTS for block in blocks_of(document)]
 
 # Blocks that need the network, a terminal or many minutes. Their commands are still parsed; there should not be more.
-NOT_RUN = 5
+NOT_RUN = 7
 
 ENVIRONMENT = {
     **os.environ,
@@ -122,6 +124,9 @@ def test_block_runs(
             run_python(block, namespaces[block.document])
         case "arch":
             check_text(block, cwd)
+        case "yaml":
+            (cwd / (block.file or f"block-{block.line}.yaml")).write_text(block.text, encoding="utf-8")
+            resolve([read_recipe(block.text, name_of(block))])
         case "text":
             pass  # a drawing or a form, nothing that could run
         case language:

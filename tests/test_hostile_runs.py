@@ -13,7 +13,7 @@ import torch
 
 import archc
 from archc.problems import EnvironmentProblem, UsageProblem
-from archc.runtime.data.mnist import FILES, read_mnist
+from archc.runtime.data.idx import read_idx
 from tests.hostile import net
 
 
@@ -87,6 +87,12 @@ def test_damaged_runs(name: str, trained: Path, tmp_path: Path) -> None:
     assert message in str(caught.value)
 
 
+def test_the_limit_of_layers_holds_for_a_run_too_and_can_be_raised(trained: Path) -> None:
+    with pytest.raises(archc.ArchError, match="more than 3 layers"):
+        archc.load(trained, max_layers=3)
+    assert archc.load(trained, max_layers=10**6)(torch.zeros(1, 1, 28, 28)).shape == (1, 10)
+
+
 def test_the_run_that_is_damaged_above_can_be_loaded(trained: Path) -> None:
     assert archc.load(trained)(torch.zeros(1, 1, 28, 28)).shape == (1, 10)
 
@@ -111,6 +117,7 @@ def idx(sizes: tuple[int, ...], content: bytes, kind: int = 8) -> bytes:
     return bytes((0, 0, kind, len(sizes))) + b"".join(struct.pack(">I", size) for size in sizes) + content
 
 
+FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 GOOD = {
     FILES[0]: idx((20, 28, 28), bytes(20 * 28 * 28)),
     FILES[1]: idx((20,), bytes(range(10)) * 2),
@@ -148,9 +155,9 @@ def stored(folder: Path, changed: dict[str, bytes]) -> Path:
 @pytest.mark.parametrize("name", SETS)
 def test_damaged_mnist(name: str, tmp_path: Path) -> None:
     with pytest.raises(EnvironmentProblem, match="data set 'mnist'"):
-        read_mnist(stored(tmp_path, SETS[name]))
+        read_idx("mnist", stored(tmp_path, SETS[name]))
 
 
 def test_the_set_that_is_damaged_above_can_be_read(tmp_path: Path) -> None:
-    data: Any = read_mnist(stored(tmp_path, {}))
+    data: Any = read_idx("mnist", stored(tmp_path, {}))
     assert data.train_images.shape == (20, 1, 28, 28)

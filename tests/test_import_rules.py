@@ -12,7 +12,7 @@ from tests.checkout import PYPROJECT, ROOT, copy_sources
 
 CONTRACTS = {contract["id"]: contract for contract in PYPROJECT["tool"]["importlinter"]["contracts"]}
 
-IMPORT_NAMES = {"pyyaml": "yaml", "scikit-learn": "sklearn"}  # where the distribution is called otherwise
+IMPORT_NAMES = {"pillow": "PIL", "pyyaml": "yaml", "scikit-learn": "sklearn"}  # other names than the distribution
 REQUIREMENTS = [re.split(r"[<>=!~\[; ]", text)[0] for text in PYPROJECT["project"]["dependencies"]]
 DEPENDENCIES = [IMPORT_NAMES.get(name, name) for name in REQUIREMENTS]
 

@@ -1,7 +1,7 @@
 """The zoo beside torchvision's builders of the same name: keys, outputs in eval mode, a step in training mode."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 from unittest import mock
 
@@ -13,6 +13,7 @@ import archc
 
 # What a builder is called with beside `weights=None`, so that it does not initialise: the weights are filled here.
 OPTIONS = {"googlenet": {"init_weights": False}, "inception_v3": {"init_weights": False}}
+NAMES = {"aux_heads": "aux_logits"}  # torchvision's names of parameters, where they are others
 SMALLEST = {"inception_v3": 299, "maxvit_t": 224, "alexnet": 63}  # the smallest input, where 64 does not do
 SEGMENTATION = tuple(torchvision.models.list_models(module=torchvision.models.segmentation))
 CLASSIFICATION = tuple(torchvision.models.list_models(module=torchvision.models))
@@ -37,11 +38,12 @@ def uninitialised() -> Iterator[None]:
         yield
 
 
-def reference(name: str, **options: object) -> nn.Module:
-    """torchvision's network, without weights."""
+def reference(name: str, settings: Mapping[str, object] = {}) -> nn.Module:
+    """torchvision's network, without weights, with these parameters of archc's."""
+    options = {**OPTIONS.get(name, {}), **{NAMES.get(key, key): value for key, value in settings.items()}}
     if name in SEGMENTATION:
         options["weights_backbone"] = None
-    network = torchvision.models.get_model(name, weights=None, **{**OPTIONS.get(name, {}), **options})
+    network = torchvision.models.get_model(name, weights=None, **options)
     assert isinstance(network, nn.Module)
     return network
 
@@ -91,14 +93,14 @@ def entries(network: nn.Module) -> list[tuple[str, torch.Size, torch.dtype]]:
     return [(name, value.shape, value.dtype) for name, value in network.state_dict().items()]
 
 
-def compare(name: str, *, outputs: bool = True, **options: object) -> Compared:
-    """Compare a network of the zoo with torchvision's, both built with these options.
+def compare(name: str, *, outputs: bool = True, settings: Mapping[str, object] = {}) -> Compared:
+    """Compare a network of the zoo with torchvision's, both built with these settings.
 
     Keys, order, sizes and dtypes of the `state_dict`; with the same weights, the results in eval mode and, from one
     seed, those of a step in training mode with the buffers it leaves: this sees every dropout, rate and momentum.
     """
     with uninitialised():
-        theirs, mine = reference(name, **options), archc.load(name, **options)
+        theirs, mine = reference(name, settings), archc.load(name, params=settings)
     expected, found = entries(theirs), entries(mine)
     if found != expected:
         pairs = [pair for pair in zip(found, expected, strict=False) if pair[0] != pair[1]]

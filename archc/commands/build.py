@@ -6,6 +6,7 @@ import click
 
 from archc.compiler.ir import ShapedGraph
 from archc.files import read_program
+from archc.messages import say
 from archc.options import file_argument, layers_option, open_network, parameter_option
 from archc.problems import UsageProblem
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 @parameter_option
 @click.option("--summary", is_flag=True, help="Print the table: sizes, parameters and multiply-adds of every layer.")
 @click.option("--depth", type=click.IntRange(min=1), help="How many levels of the tree the table shows.")
+@click.option("--receptive", is_flag=True, help="Show receptive fields and strides in the table.")
 @click.option("--input", "size", metavar="SIZES", help="Give symbolic input sizes a value: 3x128x128.")
 @click.option(
     "--batch", type=click.IntRange(1, 10**9), help="Say how much memory the network takes at this batch size."
@@ -43,6 +45,7 @@ def command(
     parameters: tuple[str, ...],
     summary: bool,
     depth: int | None,
+    receptive: bool,
     size: str | None,
     batch: int | None,
     form: str,
@@ -58,6 +61,7 @@ def command(
       archc build resnet18
       archc build archs/resnet18.arch --summary --batch 64
       archc build resnet18 -p num_classes=10 --summary --format json
+      archc build resnet18 --receptive --depth 1
       archc build archs/unet.arch --summary --input 3x256x256
       archc build resnet18 --emit shapes
       archc build resnet18 -o resnet18.py
@@ -93,12 +97,14 @@ def command(
         case "source":
             click.echo(network.source(), nl=False)
         case _:
-            click.echo(_summary(shaped, form, summary, depth, needed))
+            click.echo(_summary(shaped, form, summary or receptive, depth, receptive, needed))
     if weights is not None:
-        click.echo(f"{weights} fits, all of it", err=True)
+        say(f"{weights} fits, all of it")
 
 
-def _summary(shaped: ShapedGraph, form: str, whole: bool, depth: int | None, needed: "Memory | None") -> str:
+def _summary(
+    shaped: ShapedGraph, form: str, whole: bool, depth: int | None, receptive: bool, needed: "Memory | None"
+) -> str:
     from archc.compiler.summary import as_csv, as_json, headline, markdown, table
 
     match form:
@@ -111,7 +117,8 @@ def _summary(shaped: ShapedGraph, form: str, whole: bool, depth: int | None, nee
         case "markdown":
             parts = [headline(shaped), markdown(shaped, levels=depth)]
         case _:
-            parts = [headline(shaped), *([table(shaped, levels=depth)] if whole else [])]
+            shown = [table(shaped, levels=depth, receptive=receptive)] if whole else []
+            parts = [headline(shaped), *shown]
     if needed is not None and len(parts) > 1:
         parts.append(str(needed))
     elif needed is not None:

@@ -3,10 +3,12 @@
 import click
 
 from archc.compiler.ops import OPS, ROLES
-from archc.compiler.ops.entry import Op
+from archc.compiler.ops.entry import Example, Op
 from archc.compiler.ops.signature import signature
 from archc.compiler.problems import did_you_mean
 from archc.problems import UsageProblem
+
+LETTERS = "abcdefghij"  # what values are called
 
 
 @click.command("ops")
@@ -49,5 +51,15 @@ def _page(op: Op) -> str:
     lines += ["", "Examples:"]
     for example in op.examples:
         inputs = ", ".join("x".join(map(str, size)) for size in example.inputs)
-        lines.append(f"  {example.text}" + (f"  from {inputs}" if inputs else ""))
+        lines.append(f"  {_typed(example)}" + (f"  from {inputs}" if inputs else ""))
     return "\n".join(lines)
+
+
+def _typed(example: Example) -> str:
+    """An example as it is typed: several values stand in braces.
+
+    >>> _typed(Example("crop", ((3, 9, 8), (5, 6, 8))))
+    'crop { a; b }'
+    """
+    names = LETTERS[: len(example.inputs)]
+    return f"{example.text} {{ {'; '.join(names)} }}" if len(names) > 1 else example.text

@@ -5,7 +5,8 @@ from textwrap import wrap
 import click
 
 from archc.compiler.problems import did_you_mean
-from archc.files import zoo_members, zoo_names, zoo_text
+from archc.dsl import ast
+from archc.files import open_all, zoo_members, zoo_names, zoo_text
 from archc.problems import UsageProblem
 
 LINE = 100  # columns of the list
@@ -27,20 +28,30 @@ def command(name: str | None) -> None:
       archc zoo resnet
       archc zoo d2l/lenet > mine.arch
     """
-    files, members = zoo_names(), zoo_members()
+    files = zoo_names()
     if name is None:
         width = max(map(len, files))
         for file in files:
-            click.echo(f"{file.ljust(width)}  {_first_line(file)}".rstrip())
-            inside = [member for member, (of, _) in members.items() if of == file and member not in files]
-            for line in wrap(", ".join(inside), LINE - width - 2):
-                click.echo(" " * (width + 2) + line)
+            parts = (_first_line(file), ", ".join(_members(file, files)))
+            lines = [line for part in parts for line in wrap(part, LINE - width - 2)]
+            for number, line in enumerate(lines):
+                click.echo(("" if number else file).ljust(width) + "  " + line)
         return
+    members = zoo_members()
     file = name if name in files else members.get(name.lower(), ("", ""))[0]
     if not file:
         near = did_you_mean(name, [*files, *members]) or "`archc zoo` lists them"
         raise UsageProblem(f"the zoo has no network `{name}`; {near}")
     click.echo(zoo_text(file), nl=False)
+
+
+def _members(file: str, files: list[str]) -> list[str]:
+    """The networks inside a file that can be built by their own names."""
+    if "/" in file:
+        return []
+    items = [opened.definition.item for opened in open_all(file)]
+    names = [item.name.text.lower() for item in items if isinstance(item, ast.Arch | ast.Specialisation)]
+    return [name for name in names if name not in files]
 
 
 def _first_line(file: str) -> str:

@@ -5,7 +5,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import takewhile
 
-from archc.compiler.cost import Cost, total
+from archc.compiler.analysis.cost import Cost, total
 from archc.compiler.diagram import wording
 from archc.compiler.diagram.chains import chains
 from archc.compiler.diagram.outline import Group, Leaf, Outline, Trail
@@ -17,6 +17,9 @@ from archc.compiler.summary import written
 from archc.compiler.values import show
 from archc.dsl import ast
 from archc.dsl.source import Span
+
+IN_TRAINING = "(in training)"
+LONGEST_ARGUMENT = 14  # characters; longer ones say little in a box
 
 
 class Port:
@@ -53,7 +56,7 @@ class Composer:
         self._texts: dict[tuple[End, End], str] = {}
         self._clusters = 0
 
-    def drawing(self, title: str, note: str) -> Drawing:
+    def drawing(self, title: str, *note: str) -> Drawing:
         """Return the drawing, under a title."""
         self._connect()
         groups = chains(self._frame, self._wires, self._small)
@@ -118,13 +121,14 @@ class Composer:
         if self._whole:
             name = self._graph.inputs[place].name
         else:
-            name = "in" if value in inputs else "from outside"
+            names = _input_names(self._uses[number].region)
+            name = names[place] if place < len(names) else "in" if value in inputs else "from outside"
         return self._ports.setdefault(("input", place), Port("input", name, place))
 
     def _results(self, outputs: tuple[int, ...]) -> list[tuple[int, str]]:
         if self._whole:
             return [
-                (output.value, f"{output.name} (in training)" if output.training else output.name)
+                (output.value, f"{output.name} {IN_TRAINING}" if output.training else output.name)
                 for output in self._graph.outputs
             ]
         return [(value, "out") for value in outputs]
@@ -189,7 +193,8 @@ class Composer:
                 self._clusters += 1
                 name = f"cluster_{self._prefix}_{self._clusters}"
                 inner = self._content(part, ids, members_of)
-                content.append(Cluster(name, self._heading(group, frame), self._cost(group), self._place(group), inner))
+                note = tuple(filter(None, self._cost(group).split(", ")))
+                content.append(Cluster(name, self._heading(group, frame), note, self._place(group), inner))
             elif ids[part] not in done:
                 done.add(ids[part])
                 content.append(self._box(ids[part], members_of[ids[part]], frame))
@@ -226,20 +231,10 @@ class Composer:
 
     def _block(self, name: str, slot: Slot, group: Group, frame: Frame) -> Box:
         notes = [*(self._first(group) if len(self._uses) == 1 else []), *self._only(slot)]
-        cell = Cell(group.title + _arguments(group), "")
-        cost = "" if len(self._uses) > 1 else self._cost(group)
-        paths = self._relative(group.paths, frame)
-        return Box(
-            name,
-            "block",
-            (cell,),
-            paths,
-            _count(group),
-            cost,
-            tuple(notes),
-            self._place(group),
-            slot.partial is not None,
-        )
+        cells = (Cell(group.title + _arguments(group), ""),)
+        paths, partial = self._relative(group.paths, frame), slot.partial is not None
+        cost, place = self._cost(group), self._place(group)
+        return Box(name, "block", cells, paths, _count(group), cost, tuple(notes), place, partial)
 
     def _heading(self, group: Group, frame: Frame) -> str:
         what = group.title + _arguments(group)
@@ -261,7 +256,9 @@ class Composer:
         for part in group.parts:
             if set(part.present) == {0}:
                 paths = part.paths if isinstance(part, Group) else [self._graph.nodes[part.nodes[0][0]].path]
-                found += [path.rpartition(".")[2] for path in paths[:1] if path]
+                names = [path.rpartition(".")[2] for path in paths[:1] if path]
+                title = part.title if isinstance(part, Group) else node_of(part, self._graph).op.name.replace("_", " ")
+                found += [f"with {title if name.isdigit() else name}" for name in names]
         return [f"first: {', '.join(found)}"] if found else []
 
     def _only(self, slot: Slot) -> list[str]:
@@ -318,7 +315,9 @@ class Composer:
             tensors = [tensor for tensor in map(self._flowing_in, range(len(self._uses))) if tensor is not None]
             sizes = wording.axes(tensors) if len(set(tensors)) > 1 else sizes
         text = f"{port.name} {sizes}".rstrip()
-        return Box(name, port.kind, (Cell(text, ""),), "", "", "", (), text, False)
+        first, training, rest = text.partition(f" {IN_TRAINING}")
+        cells = (Cell(first, ""), Cell(f"{IN_TRAINING}{rest}", "")) if training else (Cell(text, ""),)
+        return Box(name, port.kind, cells, "", "", "", (), text, False)
 
     def _turning(self, frame: Frame, ids: Mapping[End, str]) -> list[tuple[set[str], set[str]]]:
         """For every block that contains itself: the boxes directly in it, and those of the inner one."""
@@ -351,6 +350,13 @@ def _scope(region: Region) -> str:
     return next((part.path.rpartition(".")[0] for part in region.walk() if part.path), "")
 
 
+def _input_names(region: Region) -> list[str]:
+    """The names that a block gives its inputs, where it has several."""
+    if not isinstance(region.definition, ast.Block):
+        return []
+    return [part.name.text for part in region.definition.body.statements if isinstance(part, ast.Input)]
+
+
 def _within(path: str, scopes: set[str]) -> str:
     around = path
     while around and around not in scopes:
@@ -379,9 +385,9 @@ def _arguments(group: Group) -> str:
     shown = []
     for parameter in definition.parameters:
         values = [use.region.arguments.get(parameter.name.text) for use in group.uses]
-        texts = {show(value, 30) for value in values}
+        texts = {wording.rounded(show(value, 30)) for value in values}
         if len(texts) == 1:
             text = texts.pop()
             if parameter.default is None or parameter.default.span.text != text:
-                shown.append(text)
-    return f"({', '.join(shown)})" if shown else ""
+                shown.append(text if len(text) <= LONGEST_ARGUMENT else "…")
+    return f"({', '.join(shown)})" if set(shown) - {"…"} else ""

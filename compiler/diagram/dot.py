@@ -36,6 +36,7 @@ COLOURS = {
 }
 OTHER = "#dfe3e6"
 BLOCK = "#ffffff"
+NARROW = 4  # boxes beside each other in a detail, which then leaves no room for the network beside it
 _INDEX = re.compile(r"[\d.–]*")  # a path that says no more than the order does
 
 
@@ -48,7 +49,8 @@ def dot_text(figure: Figure, *, direction: str = "tb", dpi: int | None = None) -
 
     graph = graphviz.Digraph(graph_attr=_graph_attributes(figure, direction, dpi))
     graph.attr("node", shape="plain", fontname=FONT, fontsize="10", fontcolor=INK)
-    graph.attr("edge", fontname=FONT, fontsize=SMALL, fontcolor=INK, color=LINE, arrowsize="0.55", penwidth="0.9")
+    graph.attr("edge", fontname=FONT, fontsize=SMALL, fontcolor=INK, color=LINE)
+    graph.attr("edge", arrowsize="0.55", penwidth="0.9", weight="2")
     for drawing in figure.drawings:
         # Graphviz forgets the labels of edges when it packs: they become boxes without a border then.
         _Drawing(graph, drawing, _style(figure, drawing, direction), apart=len(figure.drawings) > 1).write()
@@ -122,12 +124,14 @@ class _Drawing:
         self._style = style
         self._turns = any(edge.upward for edge in drawing.edges)
         self._sizes: dict[str, list[tuple[str, str]]] = {}  # what stands on the edges within each cluster
+        self._forks: dict[str, list[str]] = {}  # the points in each cluster where a value forks
+        self._around = _around(drawing.cluster)
 
     def write(self) -> None:
-        around = _around(self._drawing.cluster)
-        for number, edge in enumerate(self._drawing.edges):
+        for number, edge in enumerate(self._entered()):
             if edge.label and self._apart:
-                shared = [a for a, b in zip(around[edge.tail], around[edge.head], strict=False) if a == b]
+                pair = zip(self._around[edge.tail], self._around[edge.head], strict=False)
+                shared = [a for a, b in pair if a == b]
                 name = f"{self._drawing.cluster.id.removeprefix('cluster_')}s{number}"
                 self._sizes.setdefault(shared[-1], []).append((name, edge.label))
                 self._edge(edge._replace(head=name), first=True)
@@ -135,6 +139,25 @@ class _Drawing:
             else:
                 self._edge(edge)
         self._cluster(self._graph, self._drawing.cluster)
+
+    def _entered(self) -> list[Edge]:
+        """The edges; a value that several boxes of a cluster take forks within it, so that its title stays clear."""
+        forks: dict[tuple[str, str], list[Edge]] = {}
+        for edge in self._drawing.edges:
+            entered = [name for name in self._around[edge.head] if name not in self._around[edge.tail]]
+            if entered and not self._turns:
+                forks.setdefault((edge.tail, entered[0]), []).append(edge)
+        found: dict[Edge, tuple[Edge, ...]] = {}
+        for (tail, cluster), edges in forks.items():
+            if len(edges) > 1:
+                path = self._around[edges[0].head]
+                point = f"{cluster.removeprefix('cluster_')}p{len(self._forks.setdefault(cluster, []))}"
+                self._forks[cluster].append(point)
+                self._around[point] = path[: path.index(cluster) + 1]
+                label = next((edge.label for edge in edges if edge.label), "")
+                found.update({edge: (edge._replace(tail=point, label=""),) for edge in edges})
+                found[edges[0]] = (Edge(tail, point, label, all(edge.partial for edge in edges)), *found[edges[0]])
+        return [each for edge in self._drawing.edges for each in found.get(edge, (edge,))]
 
     def _cluster(self, graph: graphviz.Digraph, cluster: Cluster) -> None:
         with graph.subgraph(name=cluster.id) as inner:
@@ -150,11 +173,16 @@ class _Drawing:
                     self._cluster(inner, part)
                 else:
                     inner.node(part.id, label=_box(part, self._style), tooltip=plain(part.title))
+            for name in self._forks.get(cluster.id, ()):
+                inner.node(name, label="", shape="point", width="0.03", color=LINE)
             for name, text in self._sizes.get(cluster.id, ()):
                 inner.node(name, label=f"<{escape(text)}>", fontsize=SMALL, tooltip=plain(text))
 
     def _edge(self, edge: Edge, *, first: bool = False) -> None:
+        first = first or any(edge.head in points for points in self._forks.values())
         attributes = {"style": "dashed"} if edge.partial else {}
+        if any(edge.tail in points for points in self._forks.values()):
+            attributes["weight"] = "1"  # less than the others: short branches stand with the ends of long ones
         if edge.label and not self._apart:
             attributes["label"] = f"<&#160;{escape(edge.label)}>"
         if edge.upward:
@@ -184,7 +212,7 @@ def _title(cluster: Cluster) -> str:
     if not cluster.name:
         return ""
     lines = [f'<TR><TD ALIGN="LEFT"><FONT POINT-SIZE="10"><B>{escape(cluster.name)}</B></FONT></TD></TR>']
-    for line in cluster.note.split(", ") if cluster.note else ():
+    for line in cluster.note:
         lines.append(f'<TR><TD ALIGN="LEFT"><FONT POINT-SIZE="{SMALL}" COLOR="{FAINT}">{escape(line)}</FONT></TD></TR>')
     return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0">{"".join(lines)}</TABLE>>'
 
@@ -192,7 +220,8 @@ def _title(cluster: Cluster) -> str:
 def _style(figure: Figure, drawing: Drawing, direction: str) -> str:
     """How boxes are written.
 
-    "line" is on one line, "rows" has the cost below, "column" the small operators too, "stacked" breaks long labels.
+    "line" is on one line, "rows" has the cost below, "column" the small operators too, "stacked" breaks long labels,
+    "narrow" breaks wherever it can.
     """
     if direction == "lr":
         return "stacked"  # boxes stand in a row, so width is what there is least of
@@ -200,13 +229,13 @@ def _style(figure: Figure, drawing: Drawing, direction: str) -> str:
     if len(figure.drawings) == 1 and widest == 1:
         return "line"
     if max(_rows(drawing)) > 1 and not any(edge.upward for edge in drawing.edges):
-        return "stacked"
+        return "narrow" if max(_rows(drawing)) >= NARROW and len(figure.drawings) > 1 else "stacked"
     return "column" if widest > 2 or max(_rows(drawing)) > 1 else "rows"
 
 
 def _box(box: Box, style: str) -> str:
     if box.kind in ("input", "output"):
-        return f"<<I>{escape(box.cells[0].text)}</I>>"
+        return f"<{'<BR/>'.join(f'<I>{escape(cell.text)}</I>' for cell in box.cells)}>"
     padding = 3 if box.kind == "block" else 2
     lines = _lines(box, style)
     name = box.name if box.kind == "layer" and not _INDEX.fullmatch(box.name) else ""
@@ -234,10 +263,11 @@ def _box(box: Box, style: str) -> str:
     return f"<{table}{''.join(f'<TR>{row}</TR>' for row in rows)}</TABLE>>"
 
 
-def _folded(label: str) -> str:
+def _folded(label: str, style: str) -> str:
     """A label on two lines where it is long and has two parts."""
+    room = {"stacked": 18, "narrow": 12}.get(style, len(label))
     first, comma, rest = label.rpartition(", ")
-    return f"{escape(first + ',')}<BR/>{escape(rest)}" if comma and len(label) > 18 else escape(label)
+    return f"{escape(first + ',')}<BR/>{escape(rest)}" if comma and len(label) > room else escape(label)
 
 
 def _lines(box: Box, style: str) -> list[list[str]]:
@@ -246,16 +276,16 @@ def _lines(box: Box, style: str) -> list[list[str]]:
     if box.kind == "block":
         words = [f"<B>{escape(box.name)}</B>"] if box.name else []
         words += [escape(box.cells[0].text)] if box.cells[0].text else []
-        if style in ("column", "stacked") and len(words) > 1:
+        if style in ("column", "stacked", "narrow") and len(words) > 1:
             return [[f">{word}"] for word in [f"{words[0]} {''.join(each[1:] for each in count)}".rstrip(), *words[1:]]]
         return [[f">{' '.join([*words, *(each[1:] for each in count)])}"]]
-    texts = [_folded(cell.text) if style == "stacked" else escape(cell.text) for cell in box.cells]
+    texts = [_folded(cell.text, style) for cell in box.cells]
     cells = [f' BGCOLOR="{COLOURS.get(cell.role, OTHER)}">{t}' for cell, t in zip(box.cells, texts, strict=True)]
     if style in ("line", "rows") or len(cells) == 1:
         return [cells + count]
     lines: list[list[str]] = []
     for i, text in enumerate(cells):
-        if i and box.cells[i].small and box.cells[i - 1].small:
+        if i and box.cells[i].small and box.cells[i - 1].small and style != "narrow":
             lines[-1].append(text)
         else:
             lines.append([text])

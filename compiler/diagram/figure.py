@@ -1,7 +1,7 @@
 """A whole diagram of a network: the network on one page, and each block that occurs more than once in detail."""
 
 from archc.compiler.algebra.sizes import Symbolic
-from archc.compiler.cost import costs, total
+from archc.compiler.analysis.cost import costs, total
 from archc.compiler.diagram import wording
 from archc.compiler.diagram.compose import Composer
 from archc.compiler.diagram.outline import DEEPEST, Group, Outline, Use
@@ -83,7 +83,7 @@ def _over(outline: Outline, groups: list[Group]) -> Group:
 def _drawing(frame: Frame, shaped: ShapedGraph, outline: Outline, number: int) -> Drawing:
     composer = Composer(frame, shaped, outline, costs(shaped), f"n{number}_" if number else "n", whole=number == 0)
     if number == 0:
-        return composer.drawing("", "")
+        return composer.drawing("")
     group = frame.group
     where = wording.named(group.paths) if group.paths else ""
     return composer.drawing(group.title or where, f"in {where}" if group.title else "each round")

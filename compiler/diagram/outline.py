@@ -8,7 +8,8 @@ them have is known to be one.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
-from archc.compiler.cost import call_of
+from archc.compiler.analysis.cost import call_of
+from archc.compiler.diagram import wording
 from archc.compiler.diagram.wording import agree, agree_but_in_channels
 from archc.compiler.ir import Region, ShapedGraph
 
@@ -109,7 +110,8 @@ class Outline:
         if index not in self._labels:
             node = self._shaped.graph.nodes[index]
             call = call_of(node, self._shaped)
-            self._labels[index] = node.op.label(call) if node.op.label is not None else node.op.name
+            label = node.op.label(call) if node.op.label is not None else node.op.name
+            self._labels[index] = wording.drawn(label)
         return self._labels[index]
 
     # ---- parts

@@ -36,11 +36,14 @@ class Box(NamedTuple):
 
 
 class Cluster(NamedTuple):
-    """A block or labelled group that is drawn with what is in it; `name` is empty for a drawing as a whole."""
+    """A block or labelled group that is drawn with what is in it; `name` is empty for a drawing as a whole.
+
+    `note` are the lines below its name.
+    """
 
     id: str
     name: str
-    note: str
+    note: tuple[str, ...]
     title: str
     content: "tuple[Box | Cluster, ...]"
 

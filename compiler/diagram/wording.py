@@ -6,11 +6,13 @@ from fractions import Fraction
 
 from archc.compiler.algebra.condition import Condition
 from archc.compiler.algebra.sizes import Size, Symbolic, evaluate, symbols
-from archc.compiler.cost import Cost
+from archc.compiler.analysis.cost import Cost
 from archc.compiler.ir import Tensor
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")  # in a label: `dropout 0.5`
 _INDEX = re.compile(r"\d+")  # in a path: `layer2.0`
+_FORMULA = re.compile(r"[A-Z]")  # in a size: a symbol of the input
+_LONG = re.compile(r"\d+\.\d{5,}")
 _POINTS = 64  # as many sizes are tried before a formula without floors is believed
 _AXES = {1: ("C",), 2: ("C", "L"), 3: ("C", "H", "W"), 4: ("C", "D", "H", "W")}
 
@@ -45,6 +47,25 @@ def merge(labels: Sequence[str]) -> Merged:
         else:
             extras.append((text, speakers))
     return Merged(", ".join(common), tuple(extras))
+
+
+def drawn(label: str) -> str:
+    """Write the label of an operator for a box: numbers in short, no size that only the input determines.
+
+    >>> drawn("crop to 2*((H - 124) // 16)×8"), drawn("mul 0.1767766952966369")
+    ('crop', 'mul 0.1768')
+    """
+    what, to, size = label.partition(" to ")
+    return what if to and _FORMULA.search(size) else rounded(label)
+
+
+def rounded(text: str) -> str:
+    """Write the long fractions in a text with four digits.
+
+    >>> rounded("[0.037500000000000006, 0.05]")
+    '[0.0375, 0.05]'
+    """
+    return _LONG.sub(lambda match: f"{float(match.group()):.4g}", text)
 
 
 def agree(a: str, b: str) -> bool:
@@ -132,7 +153,7 @@ def _fraction(size: Symbolic, conditions: Iterable[object]) -> str:
             offset = found[0] - slope * first
             if slope > 0 and all(slope * x + offset == y for x, y in zip(points, found, strict=True)):
                 return _linear(condition.symbol, slope, offset)
-    return str(size)
+    return str(size).replace(" - ", " − ")
 
 
 def _linear(symbol: str, slope: Fraction, offset: Fraction) -> str:

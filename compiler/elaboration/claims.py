@@ -1,9 +1,9 @@
 """Checking what a text claims about its network: `expect params == 11_689_512`, `expect output == [1000]`."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from archc.compiler.algebra.sizes import Symbolic
-from archc.compiler.cost import costs, total
+from archc.compiler.analysis.cost import costs, total
 from archc.compiler.elaboration.elaborate import Claim
 from archc.compiler.elaboration.flow import Statements
 from archc.compiler.elaboration.scope import Binding, Scope
@@ -15,12 +15,14 @@ from archc.dsl.diagnostics import Diagnostic, Label
 from archc.dsl.node import Node
 
 
-def check_claims(claims: Iterable[Claim], shaped: ShapedGraph, statements: Statements) -> list[Diagnostic]:
+def check_claims(claims: Sequence[Claim], shaped: ShapedGraph, statements: Statements) -> list[Diagnostic]:
     """Return a diagnostic for every claim that does not hold.
 
     A claim sees the parameters of its arch, `params` and `macs` of the network, symbols of its inputs, and the sizes
     of each result as a list by its name; the only unnamed one is `output`.
     """
+    if not claims:
+        return []
     cost = total(costs(shaped))
     known: dict[str, object] = {"params": cost.params, "macs": cost.macs}
     for entry in shaped.graph.inputs:

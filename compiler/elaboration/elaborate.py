@@ -223,6 +223,8 @@ class _Expansion:
                 continue
             if isinstance(expression, ast.Name) and expression.text not in (*scope.known(), *BUILTINS):
                 help = f"for any size write capitals, `{expression.text.upper()}`; a number is a parameter or a `let`"
+                if expression is statement.sizes[0] and len(statement.sizes) > 2:
+                    help = "the number of channels is a number, `[3, H, W]`; the sizes after it may be capitals"
                 message = f"unknown name `{expression.text}`"
                 raise stop("E0101", expression.span, message, "not known here", help=help)
             size = yield self.statements.evaluator.evaluate(expression, scope)

@@ -318,7 +318,12 @@ class Statements:
         if not (isinstance(action, ast.For | ast.Repeat) and sole):
             last = pipeline.stages[-1].action
             place = head(last) if isinstance(last, ast.Use) else None
-            return [Branch((yield self._one(self._pipeline(pipeline, value, context), value, span)), place)]
+            before = self.builder.values
+            left = yield self._one(self._pipeline(pipeline, value, context), value, span)
+            if isinstance(left, int) and left < before:  # it was made elsewhere, and is seen here
+                line = span.text.partition("\n")[0].rstrip()
+                place = place or Span(span.source, span.start, span.start + len(line))
+            return [Branch(left, place)]
         if stage.label is None:
             return (yield self._rounds_as_branches(action, value, context, span))
         tag = Tag((yield self.evaluator.template(stage.label, context.scope)), stage.label.span)

@@ -26,6 +26,17 @@ def unknown(name: ast.Name, scope: Scope, *, output: bool = False) -> Stop:
         return stop("E0403", name.span, "there is no `in` here", "the inputs here have names", help=help)
     elsewhere, label = said.bound.get(name.text), said.labels.get(name.text)
     if elsewhere is not None:
+        choice = _not_taken(elsewhere, name.span, scope)
+        if choice is not None:
+            test = " ".join(choice.test.span.text.split())
+            return stop(
+                "E0104",
+                name.span,
+                f"`{name.text}` has no value here: the branch that binds it was not taken",
+                "bound in a branch that was not taken",
+                related=[Label(elsewhere, "bound here"), Label(choice.test.span, "decides, with these parameters")],
+                help=f"use `{name.text}` under the same condition, `if {test} {{ ... }}`, or bind it on both sides",
+            )
         when = "later" if elsewhere.start > name.span.start else "where it is not seen"
         return stop(
             "E0104",
@@ -45,13 +56,19 @@ def unknown(name: ast.Name, scope: Scope, *, output: bool = False) -> Stop:
             help=f"name the value too: end that statement with `as {name.text}`",
         )
     related, help = _of_another(name.text, scope)
+    if not help and name.text not in OPS:
+        related, help = _named_elsewhere(name.text, scope)
     if not help:
         from archc.compiler.elaboration.foreign import stage_meant  # only when there is a mistake to explain
 
-        help = did_you_mean(name.text, scope.known()) or stage_meant(name.text)
+        spelled = [op for op in OPS if op.replace("_", "") == name.text.replace("_", "").lower()]
+        help = did_you_mean(name.text, [] if spelled else scope.known()) or stage_meant(name.text)
     if not help and output:
         help = f"end the statement that leaves this result with `as {name.text}`"
-    help = help or did_you_mean(name.text, [*BUILTINS, *OPS]) or "`archc ops` lists the ops"
+    help = help or did_you_mean(name.text, [*BUILTINS, *OPS])
+    if not help and scope.body is not None:
+        help = _as_written(name, scope.body)
+    help = help or "no op, block or value is called so; `archc ops` lists the ops"
     return stop("E0101", name.span, f"unknown name `{name.text}`", "not known here", help=help, related=related)
 
 
@@ -68,19 +85,94 @@ def _of_another(text: str, scope: Scope) -> tuple[list[Label], str]:
     return [], ""
 
 
+def _named_elsewhere(text: str, scope: Scope) -> tuple[list[Label], str]:
+    """Where another block or arch of the file has a value of this name, which is not seen here."""
+    items = [item for item in scope.unit.file.items if isinstance(item, ast.Arch | ast.Block)]
+    own = next((item for item in items if item.body is scope.body), None)
+    for item in items:
+        if item is own or own is None:
+            continue
+        place = _values(item.body).get(text)
+        if place is None:
+            continue
+        what = "block" if isinstance(item, ast.Block) else "arch"
+        related = [Label(place, f"named in {what} `{item.name.text}`, seen there only")]
+        if isinstance(item, ast.Block):
+            return related, f"leave it by `output {text}` there, and name it where `{item.name.text}` is used"
+        other = f"block `{own.name.text}`"
+        return related, f"hand it over: `input x, {text}` in {other}, and a branch for each where it is used"
+    return [], ""
+
+
+def _values(body: ast.Body) -> dict[str, Span]:
+    """The names of values of a body, each with its first place."""
+    said = _search(body)
+    return {text: span for text, span in said.bound.items() if text in said.values}
+
+
+def _as_written(name: ast.Name, body: ast.Body) -> str:
+    """What was meant by a name that nothing is near to, by where it stands."""
+    text = name.text
+    path = _around(body, name.span)
+    chain = next((node for node in reversed(path) if isinstance(node, ast.Pipeline)), None)
+    use = next((node for node in reversed(path) if isinstance(node, ast.Use)), None)
+    if chain is None or use is None or use.name.span != name.span:
+        return ""
+    if use.arguments is not None:
+        return f"nothing is called so: write a block, `block {text}(...) {{ ... }}`; `archc ops` lists the ops"
+    if len(chain.stages) > 1 and chain.stages[-1].action is use and chain.binding is None:
+        return f"to name the value that this leaves, write `as {text}` instead of `-> {text}`"
+    return ""
+
+
+def _not_taken(bound: Span, used: Span, scope: Scope) -> ast.If | None:
+    """The innermost `if` around a place that binds a name, where the rounds of loops do not hide it."""
+    if scope.body is None or bound.start > used.start:
+        return None
+    around = _around(scope.body, bound)
+    for node in reversed(around):
+        if isinstance(node, ast.For | ast.Repeat) and not _holds(node.span, used):
+            return None
+    return next((node for node in reversed(around) if isinstance(node, ast.If)), None)
+
+
+def _around(body: ast.Body, place: Span) -> list[Node]:
+    """The parts of a text that a place lies in, outer before inner."""
+    found: list[Node] = []
+    waiting: list[object] = [body]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, Node):
+            span = getattr(part, "span", None)
+            if isinstance(span, Span) and _holds(span, place):
+                found.append(part)
+                waiting = [*part.fields()]
+        elif type(part) is tuple:
+            waiting.extend(part)
+    return found
+
+
+def _holds(outer: Span, inner: Span) -> bool:
+    return outer.start <= inner.start and inner.end <= outer.end
+
+
 class Said(NamedTuple):
-    """The names that a body binds anywhere, and its labels, each with its first place; the names of its inputs."""
+    """The names that a body binds anywhere, and its labels, each with its first place; the names of its inputs.
+
+    `values` are those of the names that `as` gives.
+    """
 
     bound: dict[str, Span]
     labels: dict[str, Span]
     inputs: list[str]
+    values: set[str]
 
 
 def _said_in(scope: Scope) -> Said:
     """What the body around a scope says; a text with many unknown names asks as often, so the file keeps the answer."""
     body = scope.body
     if body is None:
-        return Said({}, {}, [])
+        return Said({}, {}, [], set())
     known = scope.unit.said.get(id(body))
     if not isinstance(known, Said):
         known = scope.unit.said[id(body)] = _search(body)
@@ -88,7 +180,7 @@ def _said_in(scope: Scope) -> Said:
 
 
 def _search(body: ast.Body) -> Said:
-    said = Said({}, {}, [])
+    said = Said({}, {}, [], set())
     waiting: list[object] = [body]
     while waiting:
         node = waiting.pop()
@@ -101,6 +193,8 @@ def _search(body: ast.Body) -> Said:
                         names.extend(part.items)
                     elif part is not None:
                         said.bound.setdefault(part.text, part.span)
+                        if isinstance(node, ast.Pipeline):
+                            said.values.add(part.text)
             case ast.Repeat(name=ast.Name(text=text, span=span)):
                 said.bound.setdefault(text, span)
             case ast.Input(name=name):

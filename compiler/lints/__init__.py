@@ -19,6 +19,18 @@ class Lint(NamedTuple):
     concerns: Callable[[Node], bool]
 
 
+def _twice(node: Node) -> bool:
+    return len(node.inputs) > 1 and len(set(node.inputs)) < len(node.inputs)
+
+
+def _left_over(shaped: ShapedGraph) -> bool:
+    """Whether a node leaves what nobody takes."""
+    taken = {output.value for output in shaped.graph.outputs}
+    for node in shaped.graph.nodes:
+        taken.update(node.inputs)
+    return any(taken.isdisjoint(node.outputs) for node in shaped.graph.nodes)
+
+
 def _several(node: Node, argument: str) -> bool:
     """Whether an argument, one number or one for each axis, is above 1 anywhere."""
     value = node.arguments.get(argument, 1)
@@ -37,6 +49,8 @@ LINTS = (
     Lint("unread_places", _strides),
     Lint("narrow_view", lambda node: node.op.role == "pooling" and "kernel_size" not in node.arguments),
     Lint("gridding", lambda node: _several(node, "dilation")),
+    Lint("same_branches", _twice),
+    Lint("labelled_chain", lambda node: node.labelled),
 )
 
 
@@ -46,4 +60,8 @@ def lint(shaped: ShapedGraph) -> list[Diagnostic]:
     for row in LINTS:
         if any(row.concerns(node) for node in shaped.graph.nodes):
             found.extend(import_module(f"archc.compiler.lints.{row.file}").find(shaped))
+    if _left_over(shaped):
+        from archc.compiler.lints.unused_work import find  # few networks throw something away
+
+        found.extend(find(shaped))
     return found

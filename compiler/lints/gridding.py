@@ -30,7 +30,7 @@ from itertools import product
 from math import gcd, prod
 from typing import NamedTuple
 
-from archc.compiler.cost import call_of
+from archc.compiler.analysis.cost import call_of
 from archc.compiler.ir import Node, Region, ShapedGraph
 from archc.compiler.ops.field import Along, Field
 from archc.dsl.diagnostics import Diagnostic, Label

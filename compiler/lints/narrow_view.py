@@ -18,9 +18,9 @@ pools (squeeze and excitation), and for symbolic sizes.
 []
 """
 
+from archc.compiler.analysis.receptive import Seen, receptive
 from archc.compiler.ir import Node, ShapedGraph
 from archc.compiler.lints.values import Reading, fields, makers
-from archc.compiler.receptive import Seen, receptive
 from archc.dsl.diagnostics import Diagnostic, Label
 
 MANY = 20_000  # layers; in larger networks a receptive field is not small

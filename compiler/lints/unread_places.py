@@ -24,7 +24,7 @@ from math import lcm
 from typing import NamedTuple
 
 from archc.compiler.algebra.sizes import Size
-from archc.compiler.cost import call_of
+from archc.compiler.analysis.cost import call_of
 from archc.compiler.ir import Node, ShapedGraph
 from archc.compiler.lints.values import Reading, fields, makers, readings, results
 from archc.compiler.ops.field import Along

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from archc.compiler.cost import call_of
+from archc.compiler.analysis.cost import call_of
 from archc.compiler.ir import Node, ShapedGraph
 from archc.compiler.ops.field import Field
 

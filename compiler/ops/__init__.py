@@ -11,6 +11,7 @@ from archc.compiler.ops.embedding import EMBEDDINGS
 from archc.compiler.ops.entry import Op
 from archc.compiler.ops.grid import GRIDS
 from archc.compiler.ops.linear import LINEARS
+from archc.compiler.ops.matmul import MATMUL
 from archc.compiler.ops.norm import NORMS
 from archc.compiler.ops.part import PARTS
 from archc.compiler.ops.patches import PATCHES
@@ -32,6 +33,7 @@ FAMILIES: tuple[tuple[Op, ...], ...] = (
     ACTIVATIONS,
     REGULARISATIONS,
     COMBINATIONS,
+    (MATMUL,),
     SHAPES,
     EDGES,
     PARTS,

@@ -82,6 +82,8 @@ def pad_shape(call: Call) -> tuple[Tensor, ...]:
 
 
 def pad_function(call: Call) -> Expression:
+    if not any(_sides(call)):
+        return Expression("{0}")
     text, values = "F.pad({0}, {padding}", {"padding": _sides(call)}
     extra: dict[str, object] = {}
     if call.text("mode") != "constant":

@@ -1,7 +1,7 @@
 """What an operator is: one `Op` holds all that archc knows of it. Nothing else knows an operator by name."""
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from archc.compiler.algebra.conditions import Conditions
 from archc.compiler.algebra.sizes import Size, symbols
@@ -9,6 +9,9 @@ from archc.compiler.ir import Tensor
 from archc.compiler.ops.field import Rule, alike
 from archc.dsl.diagnostics import Label
 from archc.dsl.source import Span
+
+if TYPE_CHECKING:
+    from archc.compiler.ops.together import Projection
 
 
 class Kind(NamedTuple):
@@ -120,7 +123,7 @@ class Problem(Exception):
     """A use of an operator that cannot be, as its rule found it; `infer` adds the place.
 
     `argument` names the argument to point at, `input` the number of the input; with neither, the operator's name is
-    pointed at. `related` are further places that show the cause.
+    pointed at. `related` are further places that show the cause; `projection` would bring a branch to another's size.
     """
 
     def __init__(
@@ -133,6 +136,7 @@ class Problem(Exception):
         argument: str = "",
         input: int | None = None,
         related: tuple[Label, ...] = (),
+        projection: "Projection | None" = None,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -142,6 +146,7 @@ class Problem(Exception):
         self.argument = argument
         self.input = input
         self.related = related
+        self.projection = projection
 
 
 class Call:
@@ -249,8 +254,16 @@ class Call:
             f"{what} must be a number, but it is {size}",
             f"depends on {', '.join(sorted(symbols(size)))}",
             input=0,
-            help="make the size fixed before this, for example with `adaptive_avg_pool` or `global_avg_pool`",
+            help=self._fixed(size),
         )
+
+    def _fixed(self, size: Size) -> str:
+        """What to do about a size that must be a number."""
+        sizes = self.x.shape
+        if len(sizes) > 1 and size == sizes[0] and str(size).isidentifier():  # a symbol, as it was declared
+            rest = ", ".join(("3", *map(str, sizes[1:])))
+            return f"weights need the number of channels: write it where the input is declared, as in `[{rest}]`"
+        return "make the size fixed before this, for example with `adaptive_avg_pool` or `global_avg_pool`"
 
     # ---- claims about sizes
 

@@ -54,8 +54,10 @@ def taken_for(
     `conv(64, 32, 3)` on 64 channels is such a use, and `conv(64, 7, 2)` is not. Of one that is `wrong` anyway the
     channels need not be those of the input.
     """
+    if not op.inferred or not inputs or not inputs[0].shape:
+        return ""
     places = by_position(spans)
-    if not op.inferred or not places or not inputs or not inputs[0].shape:
+    if not places:
         return ""
     values = [arguments.get(name) for name in places]
     first = places[0]

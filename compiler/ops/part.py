@@ -61,13 +61,16 @@ def _bound(call: Call, size: Size, name: str) -> Size:
 
 def slice_function(call: Call) -> Expression:
     place = position(call.x, call.integer("dim"))
+    size, step = call.x.shape[place], call.integer("step")
+    if step == 1 and call.arguments["start"] in (None, 0) and call.arguments["end"] in (None, size):
+        return Expression("{0}")
     values: dict[str, object] = {}
     text = []
     for name in ("start", "end"):
         bound: Size | None = call.arguments[name]  # type: ignore[assignment]
         text.append("" if bound is None else placed(call, bound, name, values, argument=name))
-    if call.integer("step") != 1:
-        values["step"] = call.integer("step")
+    if step != 1:
+        values["step"] = step
         text.append("{step}")
     return Expression(_index(place, ":".join(text), call.x), values)
 
@@ -219,15 +222,21 @@ def roll_field(call: Call, source: int, result: int) -> Field:
     return Field(tuple(axes))
 
 
+def roll_function(call: Call) -> Expression:
+    if not any(call.integers("shifts")):
+        return Expression("{0}")
+    return Expression(
+        "torch.roll({0}, {shifts}, {dims})", {name: plain(call.arguments[name]) for name in ("shifts", "dims")}
+    )
+
+
 ROLL = Op(
     name="roll",
     role="shape",
     summary="Moves numbers along axes; what leaves at one end comes in at the other.",
     parameters=(Parameter("shifts", INTEGERS), Parameter("dims", INTEGERS)),
     shape=roll_shape,
-    function=lambda call: Expression(
-        "torch.roll({0}, {shifts}, {dims})", {name: plain(call.arguments[name]) for name in ("shifts", "dims")}
-    ),
+    function=roll_function,
     field=roll_field,
     label=lambda call: "roll",
     examples=(Example("roll([-3, -3], [1, 2])", ((8, 8, 4),)), Example("roll(1, -1)", ((8,),))),

@@ -162,7 +162,10 @@ def spatial(call: Call, name: str, *, least: int = 1, most: int = 3, weights: bo
         f"`{name}` takes {_counted(least, most)} after the channels, but the input is {x}: it has {has}",
         f"{x}: {has}",
         input=0,
-        help="after `flatten` only `linear` and elementwise operators fit; move this before it" if found <= 0 else "",
+        help="after `flatten` only `linear` and elementwise operators fit: move this before it; or, for a path beside "
+        f"that one, name the map, `... as features`, and begin the statement with the name, `features -> {name}`"
+        if found <= 0
+        else "",
     )
 
 

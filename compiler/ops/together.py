@@ -1,9 +1,24 @@
 """What to type so that two branches fit together: a projection, a padding, a transposition."""
 
-from archc.compiler.algebra.sizes import Size
-from archc.compiler.ir import Tensor
+from typing import NamedTuple
+
+from archc.compiler.algebra.sizes import Size, evaluate, symbols
+from archc.compiler.ir import Node, Tensor
 
 MOST_PADDING = 5  # a larger difference is no matter of padding
+TYPICAL = 4096  # what a symbol stands for where two formulas are compared: large, and halved often
+CHAIN = (
+    "every statement in the braces is a branch: a chain of lines stands in braces of its own, `{{ ... }}`; "
+    "if {} branches are meant, {}"
+)
+
+
+class Projection(NamedTuple):
+    """A layer that brings a branch, counted from 0, to the size of another one."""
+
+    branch: int
+    stride: int
+    goal: Tensor
 
 
 def to_add(inputs: tuple[Tensor, ...], first: int, second: int) -> str:
@@ -13,9 +28,39 @@ def to_add(inputs: tuple[Tensor, ...], first: int, second: int) -> str:
     'end branch 2 with `conv(64, 1, stride=2)`, which makes it 64x16x16'
     """
     help = _to_add(inputs, first, second)
-    if help and len(inputs) > 2:
-        help += "; every statement in the braces is a branch: a chain of lines stands in braces of its own, `{ ... }`"
-    return help
+    return CHAIN.format(len(inputs), help) if help and len(inputs) > 2 else help
+
+
+def projection(inputs: tuple[Tensor, ...], first: int, second: int) -> Projection | None:
+    """Return the projection that lets two maps be added; `None` where there is none.
+
+    >>> projection((Tensor((64, 16, 16)), Tensor((3, 32, 32))), 0, 1)
+    Projection(branch=1, stride=2, goal=Tensor(shape=(64, 16, 16), dtype='float32', batched=True))
+    """
+    a, b = inputs[first], inputs[second]
+    if not (a.batched and b.batched and len(a.shape) == len(b.shape) >= 2):
+        return None
+    branch, goal = (second, a) if _changes(b, a) else (first, b)
+    step = _stride(inputs[branch].shape[1:], goal.shape[1:])
+    if step == 1:  # formulas that are equal for the sizes that the network takes
+        goal = goal._replace(shape=(goal.shape[0], *inputs[branch].shape[1:]))
+    return Projection(branch, step, goal) if step else None
+
+
+def in_place(found: Projection, x: Tensor, layer: Node) -> str:
+    """Return how the convolution that a branch ends with becomes the projection; nothing where it cannot.
+
+    `x` is what the branch leaves.
+    """
+    stride, kernel, padding = (layer.arguments.get(name) for name in ("stride", "kernel_size", "padding"))
+    typed = f"`{' '.join(layer.span.text.split())}` in branch {found.branch + 1}"
+    channels = x.shape[0] != found.goal.shape[0]
+    if found.stride > 1:
+        if stride != 1 or not isinstance(kernel, int) or kernel % 2 == 0 or padding != kernel // 2:
+            return ""
+        rest = f" and let it leave {found.goal.shape[0]} channels" if channels else ""
+        return f"add `stride={found.stride}` to {typed}{rest}, which makes it {found.goal}"
+    return f"let {typed} leave {found.goal.shape[0]} channels, which makes it {found.goal}"
 
 
 def _to_add(inputs: tuple[Tensor, ...], first: int, second: int) -> str:
@@ -30,12 +75,12 @@ def _to_add(inputs: tuple[Tensor, ...], first: int, second: int) -> str:
         return f"end branch {second + 1} with `transpose(1, 2)`, which makes it {a}"
     if len(a.shape) == 2 and a.shape[0] == b.shape[0]:
         return f"end branch {second + 1} with `linear({a.shape[1]})`, which makes it {a}"
+    found = projection(inputs, first, second)
+    if found is not None:
+        stride = f", stride={found.stride}" if found.stride > 1 else ""
+        typed = f"conv({found.goal.shape[0]}, 1{stride})"
+        return f"end branch {found.branch + 1} with `{typed}`, which makes it {found.goal}"
     place, goal = (second, a) if _changes(b, a) else (first, b)
-    step = _stride(inputs[place].shape[1:], goal.shape[1:])
-    if step == 1:
-        return f"end branch {place + 1} with `conv({goal.shape[0]}, 1)`, which makes it {goal}"
-    if step:
-        return f"end branch {place + 1} with `conv({goal.shape[0]}, 1, stride={step})`, which makes it {goal}"
     # The smaller one has lost something on the way.
     return _padding(
         goal, inputs[place], first + second - place, place, channels=goal.shape[0] != inputs[place].shape[0]
@@ -80,21 +125,26 @@ def _turned(x: Tensor, other: Tensor, index: int, place: int | None) -> str:
 
 def _changes(x: Tensor, goal: Tensor) -> bool:
     """Whether it is `x` that a projection brings to the other's size: the larger map, else the fewer channels."""
-    sizes = [(one, other) for one, other in zip(x.shape[1:], goal.shape[1:], strict=True)]
-    numbers = [(one, other) for one, other in sizes if isinstance(one, int) and isinstance(other, int)]
+    numbers = list(zip(map(_typical, x.shape[1:]), map(_typical, goal.shape[1:]), strict=True))
     if any(one != other for one, other in numbers):
         return any(one > other for one, other in numbers)
     one, other = x.shape[0], goal.shape[0]
     return not (isinstance(one, int) and isinstance(other, int)) or one <= other
 
 
+def _typical(size: Size) -> int:
+    """A size as a number, where each symbol is a large one."""
+    return evaluate(size, dict.fromkeys(symbols(size), TYPICAL))
+
+
 def _stride(sizes: tuple[Size, ...], goal: tuple[Size, ...]) -> int:
     """The stride of a convolution with kernel 1 that leads from sizes to others; 0 where there is none."""
-    if sizes == goal:
-        return 1
     steps = set()
-    for size, wanted in zip(sizes, goal, strict=True):
-        if not isinstance(size, int) or not isinstance(wanted, int) or wanted < 1:
+    pairs = list(zip(map(_typical, sizes), map(_typical, goal), strict=True))
+    if all(size == wanted for size, wanted in pairs):
+        return 1
+    for size, wanted in pairs:
+        if wanted < 1:
             return 0
         steps.add(next((step for step in range(2, 17) if (size - 1) // step + 1 == wanted), 0))
     return steps.pop() if len(steps) == 1 else 0
@@ -104,14 +154,12 @@ def _padding(small: Tensor, large: Tensor, index: int, other: int, *, channels: 
     """What to type where one branch has lost rows and columns at its edges."""
     lost = set()
     for wanted, size in zip(large.shape[1:], small.shape[1:], strict=True):
-        less = wanted - size
-        if not isinstance(less, int):
-            return "bring both to one resolution: the same strides and paddings on both branches"
-        lost.add(less)
-    kept = "x".join(map(str, large.shape[1:]))
+        lost.add(_typical(wanted) - _typical(size))
+    kept = str(Tensor(large.shape[1:]))
     sizes = ", ".join(map(str, large.shape[1:]))
     fixed = all(isinstance(size, int) for size in large.shape[1:])
-    otherwise = f"write `interpolate([{sizes}])` after it" if fixed else f"`crop` branch {other + 1}"
+    cut = f"cut branch {other + 1} to the size of branch {index + 1}, `crop {{ ...; ... }}`"
+    otherwise = f"write `interpolate([{sizes}])` after it" if fixed else cut
     if len(lost) != 1 or max(lost) % 2 or not 0 < max(lost) <= 2 * MOST_PADDING:
         return f"change strides and paddings until both have one resolution, or {otherwise}"
     text = (

@@ -21,8 +21,8 @@ class Counted(NamedTuple):
 class Plan(NamedTuple):
     """How one scope is written.
 
-    form  "chain" (an `nn.Sequential`), "unpacked" (one whose `forward` names its modules), "loop" (rounds over the
-          modules in it) or "module" (attributes)
+    form  "chain" (an `nn.Sequential`), "named" (one whose modules have names), "unpacked" (one whose `forward` names
+          its modules), "loop" (rounds over the modules in it) or "module" (attributes)
     """
 
     form: str

@@ -17,8 +17,8 @@ from archc.compiler.source.definitions import (
     skeleton,
     tensor,
 )
-from archc.compiler.source.flows import bindings, variables
-from archc.compiler.source.forward import Forward, Statement, call_of, forward, module_names, parameter_names, words
+from archc.compiler.source.flows import bindings, module_names, parameter_names, variables
+from archc.compiler.source.forward import Forward, Statement, call_of, forward, words
 from archc.compiler.source.forward import skeleton as forward_skeleton
 from archc.compiler.source.keys import access
 from archc.compiler.source.names import class_name, is_attribute, variable
@@ -29,6 +29,8 @@ from archc.dsl.source import Span
 
 DEEPEST_INNER = 12  # how often a block that uses itself is handed to its own constructor
 WIDEST_UNPACKING = 8
+NUMBERED = re.compile(r"(.*?)(0|[1-9]\d*)", re.ASCII)
+SEQUENTIAL_ATTRIBUTES = frozenset({"append", "extend", "insert", "pop"})
 
 
 def classes(shaped: ShapedGraph, taken: Iterable[str] = ()) -> Written:
@@ -154,6 +156,8 @@ class _Classifier:
         if self._is_chain(scope):
             return self._chain(scope)
         members = scope.members()
+        if self._is_named_chain(scope, members):
+            return self._named_chain(scope)
         loop = self._loop(scope)
         if loop is not None:
             return loop
@@ -192,6 +196,54 @@ class _Classifier:
             made.append((keys[step.key], self._definition(step, scope)))
             origins.append(step.span)
         return Plan("module", tuple(made), run, tuple(origins))
+
+    def _is_named_chain(self, scope: Scope, members: list[Step]) -> bool:
+        """Say whether a scope is its modules one after the other, each under a label."""
+        if len(scope.inputs) != 1 or not members or members != scope.steps:
+            return False
+        value = scope.inputs[0]
+        for step in members:
+            if step.inputs != (value,) or len(step.outputs) != 1 or not step.live or step.training or step.shared:
+                return False
+            if not is_attribute(step.key.replace("-", "_")) or step.key in SEQUENTIAL_ATTRIBUTES:
+                return False
+            if (step.node is not None and step.node.op.own) or not self._fits_chain(step):
+                return False
+            value = step.outputs[0]
+        return scope.outputs == (value,)
+
+    def _named_chain(self, scope: Scope) -> Plan:
+        made: list[tuple[str | Counted, Definition]] = []
+        origins: list[Span] = []
+        steps = list(scope.steps)
+        definitions = [self._definition(step, scope) for step in steps]
+        position = 0
+        while position < len(steps):
+            counted, length = self._counted(steps, definitions, position)
+            alike = regular(definitions[position : position + length]) if length > 2 else None
+            if alike is not None and counted is not None:
+                made.append((counted, Run(length, alike)))
+            else:
+                length = 1
+                made.append((steps[position].key, definitions[position]))
+            origins.append(steps[position].span)
+            position += length
+        return Plan("named", tuple(made), None, tuple(origins))
+
+    def _counted(self, steps: list[Step], definitions: list[Definition], start: int) -> tuple[Counted | None, int]:
+        """How the keys from a place on count, and how many modules of one kind do so."""
+        match = NUMBERED.fullmatch(steps[start].key)
+        if match is None or not match[1]:
+            return None, 1
+        first, kind = Counted(match[1], int(match[2])), skeleton(definitions[start])
+        length = 1
+        while (
+            start + length < len(steps)
+            and steps[start + length].key == f"{first.prefix}{first.start + length}"
+            and skeleton(definitions[start + length]) == kind
+        ):
+            length += 1
+        return first, length
 
     def _chain(self, scope: Scope) -> Plan:
         return Plan("chain", ((".", folded(self._items(scope))),), None, (scope.region.span,))
@@ -252,7 +304,8 @@ class _Classifier:
         if scope is None:
             assert step.node is not None
             if step.node.op.tensor is not None:
-                return tensor(step.node.op, step.node.op.tensor(call_of(step, self.shaped)))
+                name = self.shaped.graph.names.get(step.outputs[0], "constant") if step.key[0] == "." else step.key
+                return tensor(step.node.op, step.node.op.tensor(call_of(step, self.shaped)), name)
             assert step.node.op.module is not None
             return leaf(step.node.op, step.node.op.module(call_of(step, self.shaped)))
         if (
@@ -299,7 +352,7 @@ class _Classifier:
             if keyed[0].node is not None and keyed[0].node.op.own:
                 return None  # a tensor is no child to go through
             outside = {v for step in steps for v in step.inputs} - {v for step in steps for v in step.outputs}
-            match = re.fullmatch(r"(.*?)(0|[1-9]\d*)", keyed[0].key, re.ASCII)
+            match = NUMBERED.fullmatch(keyed[0].key)
             if outside != {value} or match is None or not all(step.live and not step.training for step in steps):
                 return None
             counted = Counted(match[1], int(match[2]) - number)

@@ -27,6 +27,12 @@ class Progression(NamedTuple):
     step: object
 
 
+class Series(NamedTuple):
+    """The values of the rounds of a loop, one after the other: those of one instance, or of each."""
+
+    values: object
+
+
 class Argument(NamedTuple):
     """An argument of a call; left out where its value is the default. `hint` is what it is called."""
 
@@ -98,9 +104,9 @@ def leaf(op: Op, built: Construct) -> Made:
     return Made(built.callee, tuple(arguments), optional)
 
 
-def tensor(op: Op, built: Construct) -> Kept:
-    """Return a value of the network's own with what makes it; a single argument is called as the text calls it."""
-    return Kept(op.own, _made(built, op.parameters[0].name))
+def tensor(op: Op, built: Construct, name: str) -> Kept:
+    """Return a value of the network's own with what makes it; a single argument is called as the value is."""
+    return Kept(op.own, _made(built, name))
 
 
 def _made(built: Construct, hint: str) -> Made:
@@ -139,7 +145,7 @@ def skeleton(definition: Definition) -> object:
 
 def _progressions(definition: Definition) -> tuple[object, ...]:
     if isinstance(definition, Made):
-        return tuple(a.hint for a in definition.arguments if isinstance(a.value, Progression))
+        return tuple((type(a.value), a.hint) for a in definition.arguments if isinstance(a.value, Progression | Series))
     if isinstance(definition, Chain):
         return tuple(map(_progressions, definition.items))
     return ()
@@ -186,6 +192,8 @@ def _merged_arguments(rows: Sequence[tuple[Argument, ...]]) -> list[Argument]:
         value: object
         if all(map(is_definition, values)):
             value = merged([one for one in values if is_definition(one)])
+        elif all(isinstance(value, Series) for value in values):
+            value = Series(Vector(tuple(one.values for one in values if isinstance(one, Series))))
         elif any(isinstance(value, Progression) for value in values):
             pairs = [value if isinstance(value, Progression) else Progression(value, 0) for value in values]
             value = Progression(Vector(tuple(p.base for p in pairs)), Vector(tuple(p.step for p in pairs)))
@@ -234,10 +242,14 @@ class Irregular(Exception):
     """Values that follow no rule."""
 
 
-def regular(definitions: Sequence[Definition]) -> Definition | None:
-    """Return the definition of round `i` when several differ by arithmetic progressions only, else `None`."""
+def regular(definitions: Sequence[Definition], *, listed: bool = False) -> Definition | None:
+    """Return the definition of round `i` when several differ by arithmetic progressions only, else `None`.
+
+    With `listed` they may differ in one number that follows no rule instead, which is then a `Series`.
+    """
     if len({skeleton(definition) for definition in definitions}) > 1:
         return None
+    found: set[object] = set()
 
     def change(value: object) -> object:
         if isinstance(value, Progression):
@@ -249,9 +261,16 @@ def regular(definitions: Sequence[Definition]) -> Definition | None:
             ):
                 return Progression(value.base.values[0], value.step.values[0])
             raise Irregular
+        if isinstance(value, Series):
+            if isinstance(value.values, Vector) and value.values.same:
+                return Series(value.values.values[0])
+            raise Irregular
         assert isinstance(value, Vector)
         if value.same:
             return value.values[0]
+        if listed and all(type(number) is float for number in value.values):
+            found.add(value.values)
+            return Series(value.values)
         numbers = [number for number in value.values if type(number) is int]
         steps = {b - a for a, b in pairwise(numbers)}
         if len(numbers) < len(value.values) or len(steps) > 1:
@@ -259,9 +278,25 @@ def regular(definitions: Sequence[Definition]) -> Definition | None:
         return Progression(numbers[0], steps.pop())
 
     try:
-        return mapped(merged(definitions), change)
+        one = mapped(merged(definitions), change)
     except Irregular:
         return None
+    return None if len(found) > 1 or (found and _has(one, Progression)) else one
+
+
+def series(definition: Definition) -> tuple[Series, str] | None:
+    """The numbers of the rounds of a loop that follow no rule, and what they are called; `None` if there are none."""
+    match definition:
+        case Made(_, arguments):
+            for argument in arguments:
+                if isinstance(argument.value, Series):
+                    return argument.value, argument.hint
+                inner = series(argument.value) if is_definition(argument.value) else None
+                if inner is not None:
+                    return inner
+        case Chain(items):
+            return next((inner for item in items if (inner := series(item)) is not None), None)
+    return None
 
 
 def folded(items: Sequence[Definition]) -> Chain:
@@ -281,8 +316,8 @@ def folded(items: Sequence[Definition]) -> Chain:
 
 def _runs(items: Sequence[Definition]) -> list[Definition]:
     """Fold modules with one skeleton: all of them by a progression, or those that are equal to their neighbours."""
-    whole = regular(items) if len(items) > 2 else None
-    if whole is not None:
+    whole = regular(items, listed=True) if len(items) > 1 else None
+    if whole is not None and (len(items) > 2 or series(whole) is not None):
         return [Run(len(items), whole)]
     result: list[Definition] = []
     start = 0
@@ -297,18 +332,18 @@ def _runs(items: Sequence[Definition]) -> list[Definition]:
 
 def _equal_to(a: Definition, b: Definition) -> bool:
     both = regular([a, b])
-    return both is not None and not _has_progression(both)
+    return both is not None and not _has(both, Progression)
 
 
 def _is_plain(definition: Definition) -> bool:
     return isinstance(definition, Inner) or (isinstance(definition, Made) and isinstance(definition.callee, str))
 
 
-def _has_progression(definition: Definition) -> bool:
+def _has(definition: Definition, kind: type) -> bool:
     found: list[bool] = []
 
     def look(value: object) -> object:
-        found.append(isinstance(value, Progression))
+        found.append(isinstance(value, kind))
         return value
 
     mapped(definition, look)

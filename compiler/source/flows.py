@@ -1,10 +1,11 @@
-"""Which variable each step's result goes to: `x` for the flow, names of their own for branches and named values."""
+"""The names in `forward`: `x` for the flow, names of their own for arguments, branches and named values."""
 
 import re
 
 from archc.compiler.ir import Graph, Region
 from archc.compiler.source.names import variable
-from archc.compiler.source.scopes import Step
+from archc.compiler.source.scopes import Scope, Step
+from archc.compiler.values import ModuleValue
 from archc.dsl import ast
 from archc.dsl.source import Span
 
@@ -70,7 +71,8 @@ def flows_of(region: Region, steps: list[Step]) -> tuple[dict[int, str], set[int
         current, flow = waiting.pop()
         branches = _branches(current) if current.kind == "merge" else []
         if not branches:
-            waiting.extend((child, flow) for child in current.children if child.path is None or child.path not in called)
+            inside_here = (child for child in current.children if child.path is None or child.path not in called)
+            waiting.extend((child, flow) for child in inside_here)
             continue
         inside = [[starts[i] for i in range(b.start, b.end) if i in starts] for b in branches]
         long = [steps_inside for steps_inside in inside if len(steps_inside) > 1]
@@ -90,3 +92,36 @@ def flows_of(region: Region, steps: list[Step]) -> tuple[dict[int, str], set[int
                 inlined.update(indices)
             waiting.append((branch, name))
     return flows, inlined
+
+
+def parameter_names(scope: Scope, graph: Graph) -> tuple[str, ...]:
+    """Return the names of the arguments of a scope's `forward`: `x` for the flow, the text's own names for others."""
+    own = _declared_inputs(scope.region)
+    names: list[str] = []
+    for number, value in enumerate(scope.inputs):
+        if len(scope.inputs) == 1 or (not own and number == 0):
+            wish = "x"
+        elif value in own:
+            wish = own[value]
+        else:
+            wish = graph.names.get(value, "x" if number == 0 else "y")
+        names.append(variable(wish, names))
+    return tuple(names)
+
+
+def module_names(scope: Scope, parameters: tuple[str, ...]) -> dict[str, str]:
+    """Return the names under which `forward` takes modules that lie outside, by their paths."""
+    # A block calls a module as its parameter does, so that blocks with several modules share a class.
+    called = {value.path: name for name, value in scope.region.arguments.items() if isinstance(value, ModuleValue)}
+    names: dict[str, str] = {}
+    for path in scope.taken:
+        wish = called.get(path, path.rpartition(".")[2])
+        names[path] = variable(wish, {"x", *parameters, *names.values()})
+    return names
+
+
+def _declared_inputs(region: Region) -> dict[int, str]:
+    if region.definition is None:
+        return {}
+    declared = [s.name.text for s in region.definition.body.statements if isinstance(s, ast.Input)]
+    return dict(zip(region.inputs, declared, strict=False))

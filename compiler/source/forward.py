@@ -1,19 +1,17 @@
 """The body of `forward`: one statement per step, in few variables, named as a person would."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from string import Formatter
 from typing import NamedTuple, TypeAlias
 
-from archc.compiler.ir import Graph, Region, ShapedGraph
+from archc.compiler.ir import ShapedGraph
 from archc.compiler.ops.entry import Call, Expression, Statements
 from archc.compiler.source.flows import flows_of
 from archc.compiler.source.keys import access as attribute
 from archc.compiler.source.layout import WIDTH
 from archc.compiler.source.names import variable
 from archc.compiler.source.scopes import Scope, Step
-from archc.compiler.values import ModuleValue
-from archc.dsl import ast
 from archc.dsl.source import Span
 
 
@@ -98,39 +96,6 @@ def forward(
     return _Body(scope, shaped, bound, access, parameters, modules, taken, result).write()
 
 
-def parameter_names(scope: Scope, graph: Graph) -> tuple[str, ...]:
-    """Return the names of the arguments of a scope's `forward`: `x` for the flow, the text's own names for others."""
-    own = _declared_inputs(scope.region)
-    names: list[str] = []
-    for number, value in enumerate(scope.inputs):
-        if len(scope.inputs) == 1 or (not own and number == 0):
-            wish = "x"
-        elif value in own:
-            wish = own[value]
-        else:
-            wish = graph.names.get(value, "x" if number == 0 else "y")
-        names.append(variable(wish, names))
-    return tuple(names)
-
-
-def module_names(scope: Scope, parameters: tuple[str, ...]) -> dict[str, str]:
-    """Return the names under which `forward` takes modules that lie outside, by their paths."""
-    # A block calls a module as its parameter does, so that blocks with several modules share a class.
-    called = {value.path: name for name, value in scope.region.arguments.items() if isinstance(value, ModuleValue)}
-    names: dict[str, str] = {}
-    for path in scope.taken:
-        wish = called.get(path, path.rpartition(".")[2])
-        names[path] = variable(wish, {"x", *parameters, *names.values()})
-    return names
-
-
-def _declared_inputs(region: Region) -> dict[int, str]:
-    if region.definition is None:
-        return {}
-    declared = [s.name.text for s in region.definition.body.statements if isinstance(s, ast.Input)]
-    return dict(zip(region.inputs, declared, strict=False))
-
-
 class _Body:
     def __init__(
         self,
@@ -151,8 +116,9 @@ class _Body:
         self.modules = modules
         self.reserved = {*taken, *modules.values()}
         self.parameters = parameters
-        # Values of the network's own are attributes, written where they are used.
-        self.steps = [step for step in scope.steps if step.live and not (step.node is not None and step.node.op.own)]
+        self.same: dict[int, int] = {}  # what does nothing leaves the value it takes
+        self.steps = list(self._working(scope.steps))
+        self.outputs = tuple(self.same.get(value, value) for value in scope.outputs)
         self.names: dict[int, str] = dict(zip(scope.inputs, parameters, strict=True))
         self.holder: dict[str, int] = {name: value for value, name in self.names.items()}
         for step in scope.steps:
@@ -165,11 +131,31 @@ class _Body:
             for value in step.inputs:
                 self.last[value] = index
                 self.uses[value] = self.uses.get(value, 0) + 1
-        for value in scope.outputs:
+        for value in self.outputs:
             self.last[value] = len(self.steps)
             self.uses[value] = self.uses.get(value, 0) + 1
         self.flows, self.inlined = flows_of(scope.region, self.steps)
         self.statements: list[Statement] = []
+
+    def _working(self, steps: Iterable[Step]) -> Iterator[Step]:
+        """The steps that are written: all that do something, apart from values of the network's own.
+
+        These are attributes, written where they are used.
+        """
+        for one in steps:
+            if not one.live or (one.node is not None and one.node.op.own):
+                continue
+            step = one.taking(tuple(self.same.get(value, value) for value in one.inputs))
+            if self._does_nothing(step):
+                self.same[step.outputs[0]] = step.inputs[0]
+            else:
+                yield step
+
+    def _does_nothing(self, step: Step) -> bool:
+        """Say whether a step leaves what it takes, as padding by zero does."""
+        if step.node is None or step.node.op.function is None or step.training or self._module(step):
+            return False
+        return step.node.op.function(call_of(step, self.shaped)) == Expression("{0}")
 
     def write(self) -> Forward:
         for index, step in enumerate(self.steps):
@@ -194,7 +180,7 @@ class _Body:
         if (
             index == len(self.steps) - 1
             and not step.training
-            and tuple(step.outputs) == self.scope.outputs
+            and tuple(step.outputs) == self.outputs
             and not self.result
         ):
             self.statements.append(Statement(join(["return ", *code.parts]), origin))
@@ -223,7 +209,7 @@ class _Body:
     def _target(self, index: int, value: int, beside: Sequence[str]) -> str:
         """Choose the variable of a result, none of those `beside` it, and save what is in it when still needed."""
         text = self._name_in_text(self.steps[index], value)
-        produced_here = value not in self.scope.outputs or self.uses[value] > 1
+        produced_here = value not in self.outputs or self.uses[value] > 1
         if text is not None and (produced_here or self.result):
             live = {name for name, held in self.holder.items() if self.last.get(held, -1) > index}
             return variable(text, live | self.reserved | set(beside))
@@ -256,7 +242,7 @@ class _Body:
     def _is_inlined(self, index: int, step: Step, code: Code) -> bool:
         """Say whether a result is written where it is used instead of getting a name."""
         value = step.outputs[0]
-        if self.uses.get(value) != 1 or value in self.scope.outputs or self._name_in_text(step, value) or step.training:
+        if self.uses.get(value) != 1 or value in self.outputs or self._name_in_text(step, value) or step.training:
             return False
         if index in self.inlined:
             return _length(code) <= WIDTH // 2 - 12
@@ -325,7 +311,7 @@ class _Body:
                 parts.extend(self._input(step.inputs[int(name)], bracket=not is_call))
             else:
                 hint = name
-                if re.fullmatch(r"a\d+", name):
+                if re.fullmatch(r"[as]\d+", name):
                     hint = "size"
                 parts.append(Hole(values[name], hint))
         return parts
@@ -352,7 +338,7 @@ class _Body:
     # ---- the end
 
     def _return(self) -> None:
-        outputs = self.scope.outputs
+        outputs = self.outputs
         if self.statements and self.statements[-1].parts and str(self.statements[-1].parts[0]).startswith("return "):
             return
         if not self.result:
@@ -360,9 +346,10 @@ class _Body:
             self.statements.append(Statement((f"return {text}",), None))
             return
         graph = self.shaped.graph
-        always = [self.names[output.value] for output in graph.outputs if not output.training]
+        names = {output: self.names[self.same.get(output.value, output.value)] for output in graph.outputs}
+        always = [names[output] for output in graph.outputs if not output.training]
         plain = always[0] if len(always) == 1 else f"{self.result}({', '.join(always)})"
-        everything = ", ".join(self.names[output.value] for output in graph.outputs)
+        everything = ", ".join(names[output] for output in graph.outputs)
         if len(always) < len(graph.outputs):
             self.statements.append(Statement(("if self.training:",), None))
             self.statements.append(Statement((f"    return {self.result}({everything})",), None))

@@ -5,18 +5,22 @@ those that differ from the ones around them are named one by one.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from archc.compiler.cost import call_of
-from archc.compiler.initial import starts
+from archc.compiler.analysis.cost import call_of
+from archc.compiler.analysis.starts import starts
 from archc.compiler.ir import Initialisation, ShapedGraph
+from archc.compiler.source.classes import Class
 from archc.compiler.source.keys import access
 from archc.compiler.source.names import literal
 from archc.dsl.source import Span
 
 Line = tuple[int, str, Span | None]  # how deep it stands, its text, and where it comes from
+
+
+FEW = 12  # so many lines stand together, whatever else could be
 
 
 class Item(NamedTuple):
@@ -30,10 +34,40 @@ class Item(NamedTuple):
     done: bool = False
 
 
-def initial_lines(shaped: ShapedGraph) -> list[Line]:
-    """Return the lines of the constructor of a network that follow what is constructed."""
+def initial_lines(shaped: ShapedGraph, classes: Sequence[Class]) -> dict[str, list[Line]]:
+    """Return the lines of constructors that follow what is constructed, by the name of the class.
+
+    All stand in the network's own, the last of the classes, apart from what another one says in fewer lines.
+    """
+    items, main = _items(shaped), classes[-1].name
+    found = {main: _lines(items)}
+    for one in classes[:-1]:
+        if len(one.scopes) < 2 or len(found[main]) <= FEW:
+            continue
+        own, rest = _divided(items, [scope.path for scope in one.scopes])
+        inside, outside = _lines(own), _lines(rest)
+        if own and len(inside) + len(outside) < len(found[main]):
+            found[one.name], found[main], items = inside, outside, rest
+    return found
+
+
+def _divided(items: list[Item], paths: list[str]) -> tuple[list[Item], list[Item]]:
+    """The weights of a class whose instances all start alike, by their paths in it; and all weights, these done."""
+    below: dict[str, list[Item]] = {path: [] for path in paths}
+    for item in items:
+        for path in paths:
+            if item.path.startswith(f"{path}."):
+                below[path].append(item._replace(path=item.path[len(path) + 1 :]))
+    first, *others = below.values()
+    if any(other != first for other in others):
+        return [], items
+    starts = tuple(f"{path}." for path in paths)
+    return first, [item._replace(done=True) if item.path.startswith(starts) else item for item in items]
+
+
+def _lines(items: list[Item]) -> list[Line]:
     lines: list[Line] = []
-    waiting = [("", _items(shaped))]
+    waiting = [("", items)]
     while waiting:
         prefix, items = waiting.pop()
         looped: dict[str, list[Item]] = {}
@@ -46,7 +80,7 @@ def initial_lines(shaped: ShapedGraph) -> list[Line]:
                 continue
             rest += [item._replace(done=item.start == chosen.start) for item in group]
             if len(group) == 1:
-                alone.append((2, _statement(access(chosen.path), chosen), chosen.span))
+                alone += [(depth, text, chosen.span) for depth, text in _guarded(2, access(chosen.path), chosen, items)]
             else:
                 looped.setdefault(chosen.callee, []).append(chosen)
         lines += [*_loop(prefix, looped, items), *alone]
@@ -105,10 +139,7 @@ def _loop(prefix: str, looped: dict[str, list[Item]], items: list[Item]) -> list
         body: list[tuple[int, str]] = []
         origins[callee] = chosen[0].span
         for item in chosen:
-            if _lacking(item, items):
-                body += [(4, f"if module.{item.weight} is not None:"), (5, _statement("module", item))]
-            else:
-                body.append((4, _statement("module", item)))
+            body += _guarded(4, "module", item, items)
         alike.setdefault(tuple(body), []).append(callee)
     lines: list[Line] = []
     for statements, callees in alike.items():
@@ -119,6 +150,14 @@ def _loop(prefix: str, looped: dict[str, list[Item]], items: list[Item]) -> list
         lines.append((3, f"{'if' if len(lines) == 1 else 'elif'} isinstance(module, {kind}):", origin))
         lines += [(depth, text, origin) for depth, text in statements]
     return lines
+
+
+def _guarded(depth: int, holder: str, item: Item, items: list[Item]) -> list[tuple[int, str]]:
+    """The statement that starts a weight, under a condition where it may be `None`."""
+    # The bias of a convolution may be, for the checker of types.
+    if not _lacking(item, items) and not (item.weight == "bias" and item.callee.startswith("nn.Conv")):
+        return [(depth, _statement(holder, item))]
+    return [(depth, f"if {holder}.{item.weight} is not None:"), (depth + 1, _statement(holder, item))]
 
 
 def _statement(holder: str, item: Item) -> str:

@@ -51,6 +51,26 @@ class Lines:
         return tuple(self._origins)
 
 
+_SLICE = re.compile(r"(?<=[\[ ])([^\[\],: ][^\[\],:]*)?:([^\[\],:]+)?(?=[\],])")
+_PLAIN = re.compile(r"-?\w+")
+
+
+def spaced(expression: str) -> str:
+    """Return an expression with blanks around the colon of a slice whose ends are more than a name or a number.
+
+    >>> spaced("x[:, 0:7 * n]"), spaced("x[1:-2, ::2]"), spaced("x[self.end:]")
+    ('x[:, 0 : 7 * n]', 'x[1:-2, ::2]', 'x[self.end :]')
+    """
+
+    def written(found: re.Match[str]) -> str:
+        start, end = found[1] or "", found[2] or ""
+        if all(not bound or _PLAIN.fullmatch(bound) for bound in (start, end)):
+            return found[0]
+        return f"{start} : {end}".strip()
+
+    return expression if '"' in expression else _SLICE.sub(written, expression)
+
+
 def broken(statement: str, depth: int) -> list[str]:
     """Return the lines of a simple statement or of the head of a function.
 
@@ -76,6 +96,11 @@ def broken(statement: str, depth: int) -> list[str]:
     text = statement[value.col_offset :]
     if isinstance(value, ast.BinOp):
         return _sum(prefix, value, text, depth)
+    links = _links(value)
+    if len(links) > 2:
+        outer = _INDENT * depth
+        ends = [statement[start:end] for start, end in links]
+        return [f"{outer}{prefix}(", *(f"{outer}{_INDENT}{part}" for part in ends), f"{outer})"]
     return _layout(prefix, value, statement, depth, "")
 
 
@@ -113,6 +138,15 @@ def _sum(prefix: str, value: ast.BinOp, text: str, depth: int) -> list[str]:
     return [f"{outer}{prefix}(", *(inner + part for part in reversed(parts)), f"{outer})"]
 
 
+def _links(value: ast.expr) -> list[tuple[int, int]]:
+    """Where each call of a chain such as `x.permute(0, 2, 1).flatten(1)` stands; the first one with what is called."""
+    ends: list[int] = []
+    while isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute):
+        ends.insert(0, value.end_col_offset or 0)
+        value = value.func.value
+    return list(zip([value.col_offset, *ends], ends, strict=False))
+
+
 def _layout(prefix: str, value: ast.expr, source: str, depth: int, suffix: str) -> list[str]:
     """Break an expression at its outermost brackets, and what is in them where that is too long again."""
     outer = _INDENT * depth
@@ -133,11 +167,11 @@ def _layout(prefix: str, value: ast.expr, source: str, depth: int, suffix: str) 
             opening, closing, parts = "[", "]", [("", item) for item in items]
         case ast.Tuple(elts=items) if len(items) > 1:
             opening, closing, parts = "(", ")", [("", item) for item in items]
-        case ast.ListComp(elt=element, generators=[generator]):
+        case ast.ListComp(elt=element, generators=generators):
             lines = [f"{outer}{prefix}["]
             lines += _layout("", element, source, depth + 1, "")
-            clause = source[generator.target.col_offset : generator.iter.end_col_offset]
-            return [*lines, f"{outer}{_INDENT}for {clause}", f"{outer}]{suffix}"]
+            clauses = [source[g.target.col_offset : g.iter.end_col_offset] for g in generators]
+            return [*lines, *(f"{outer}{_INDENT}for {clause}" for clause in clauses), f"{outer}]{suffix}"]
         case _:
             return [line]
     texts = [name + source[part.col_offset : part.end_col_offset] for name, part in parts]

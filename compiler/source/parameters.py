@@ -12,9 +12,11 @@ from archc.compiler.source.definitions import (
     Made,
     Progression,
     Run,
+    Series,
     Vector,
     equal,
     is_definition,
+    series,
 )
 from archc.compiler.source.forward import Forward, Hole
 from archc.compiler.source.names import is_attribute, is_literal, literal, variable
@@ -22,6 +24,8 @@ from archc.compiler.source.scopes import Scope
 from archc.dsl import ast
 
 LARGEST_FACTOR = 8
+# What arguments are called that are numbers of channels or features.
+COUNTS = frozenset({"in_channels", "out_channels", "channels", "in_features", "out_features", "size1", "start", "end"})
 
 
 class Parameter:
@@ -56,16 +60,20 @@ class Parameters:
     `keys` are the names of the class's modules, which no kept value may take.
     """
 
-    __slots__ = ("_block", "_extra", "_inner", "_keys", "_taken_in", "_used", "ordered")
+    __slots__ = ("_block", "_extra", "_inner", "_keys", "_rounds", "_taken_in", "_used", "ordered")
 
     def __init__(self, scopes: Sequence[Scope], keys: Iterable[str], types: Sequence[Tensor]) -> None:
         shapes = [types[scope.inputs[0]].shape if scope.inputs else () for scope in scopes]
-        self._taken_in = [(shape[0] if shape else None, len(shape)) for shape in shapes]
+        ranks = {len(shape) for shape in shapes}
+        # What the sizes of the input are called: the first one in maps, the last one where there are two or more kinds.
+        first, last = (tuple(shape[end] if shape else None for shape in shapes) for end in (0, -1))
+        self._taken_in = [("in_features" if ranks == {1} else "in_channels", first), ("in_features", last)]
         self._block = _block_parameters(scopes)
         self._extra: list[Parameter] = []
         self._inner: Parameter | None = None
         self._keys = set(keys)
         self._used: set[str] = set()
+        self._rounds: dict[str, str] = {}  # the variables of loops over numbers, by what the numbers are called
         self.ordered: tuple[Parameter, ...] = ()
 
     def visit(self, definition: Definition) -> None:
@@ -83,7 +91,11 @@ class Parameters:
                 for item in items:
                     self.visit(item)
             case Run(rounds, item):
-                self.text(rounds, "depth")
+                listed = series(item)
+                if listed is None:
+                    self.text(rounds, "depth")
+                else:
+                    self.rounds(*listed)
                 self.visit(item)
             case Inner(scope):
                 assert isinstance(scope, tuple)
@@ -115,6 +127,8 @@ class Parameters:
         """Return a value as Python over the arguments; one that no argument gives becomes an argument itself."""
         if isinstance(value, Progression):
             return self._progression(value, hint)
+        if isinstance(value, Series):
+            return self._rounds[hint]
         assert isinstance(value, Vector)
         if value.same:
             return literal(value.values[0])
@@ -134,9 +148,14 @@ class Parameters:
             divisor = _factor(value.values, parameter.values)
             if divisor:
                 return f"{self._use(parameter, kept)} // {divisor}"
-        parameter = Parameter(self._name(self._determined(value.values) or hint), value.values)
+        for parameter in sources:
+            if hint == "padding" and _is_half(parameter.values, value.values):
+                return f"{self._use(parameter, kept)} // 2"
+        name, values, factor = self._determined(value.values, hint)
+        parameter = Parameter(self._name(name), values)
         self._extra.append(parameter)
-        return self._use(parameter, kept)
+        used = self._use(parameter, kept)
+        return used if factor == 1 else f"{factor} * {used}"
 
     def _progression(self, value: Progression, hint: str) -> str:
         step = self.text(value.step, "step")
@@ -145,6 +164,26 @@ class Parameters:
         if base == step and base != "1":
             return f"{base} * (i + 1)"
         return scaled if base == "0" else f"{base} + {scaled}"
+
+    def rounds(self, found: Series, hint: str) -> tuple[str, str]:
+        """Return the variable of a loop over numbers, and what it goes through."""
+        if hint not in self._rounds:
+            self._rounds[hint] = self._name(hint)
+        assert isinstance(found.values, Vector)
+        lists = [list(values) for values in found.values.values if isinstance(values, tuple)]
+        if all(equal(one, lists[0]) for one in lists):
+            return self._rounds[hint], literal(lists[0])
+        for parameter in (*self._block, *self._extra):
+            longer = [value for value in parameter.values if isinstance(value, list)]
+            starts = {len(a) - len(b) for a, b in zip(longer, lists, strict=False)}
+            if len(longer) == len(lists) and len(starts) == 1 and min(starts) >= 0:
+                (start,) = starts
+                if _alike([value[start:] for value in longer], lists):
+                    name = self._use(parameter, kept=False)
+                    return self._rounds[hint], f"{name}[{start}:]" if start else name
+        parameter = Parameter(self._name(f"{hint}s"), tuple(lists))
+        self._extra.append(parameter)
+        return self._rounds[hint], self._use(parameter, kept=False)
 
     def _use(self, parameter: Parameter, kept: bool) -> str:
         self._used.add(parameter.name)
@@ -156,15 +195,23 @@ class Parameters:
                 parameter.attribute += "_"
         return f"self.{parameter.attribute}"
 
-    def _determined(self, values: Sequence[object]) -> str:
-        """What the values are called if they are the channels or features of the input."""
-        sizes, ranks = zip(*self._taken_in, strict=True)
-        if not _alike(sizes, values):
-            return ""
-        return "in_features" if set(ranks) == {1} else "in_channels"
+    def _determined(self, values: tuple[object, ...], hint: str) -> tuple[str, tuple[object, ...], int]:
+        """The argument that gives some values: its name, its own values, and by which factor they are multiplied.
+
+        That is the channels or features of the input where the values are those, or numbers of weights by them.
+        """
+        for name, sizes in self._taken_in:
+            if _alike(sizes, values):
+                return name, values, 1
+        for name, sizes in self._taken_in:
+            factor = _factor(sizes, values) if hint in COUNTS else 0
+            if factor:
+                return name, sizes, factor
+        return hint, values, 1
 
     def _name(self, hint: str) -> str:
-        return variable(hint, {"i", *(parameter.name for parameter in (*self._block, *self._extra))})
+        names = {parameter.name for parameter in (*self._block, *self._extra)}
+        return variable(hint, {"i", *self._rounds.values(), *names})
 
 
 def holes(bodies: Sequence[Forward]) -> list[Hole]:
@@ -216,6 +263,11 @@ def _factor(smaller: Sequence[object], larger: Sequence[object]) -> int:
             return 0
         factors.add(b // a)
     return factors.pop() if len(factors) == 1 else 0
+
+
+def _is_half(whole: Sequence[object], half: Sequence[object]) -> bool:
+    """Say whether integers are the halves of others, as the padding is that keeps a map's size."""
+    return all(type(a) is int and type(b) is int and a > 0 and a // 2 == b for a, b in zip(whole, half, strict=True))
 
 
 def _annotation(values: Sequence[object]) -> str:

@@ -41,6 +41,17 @@ class Step:
         self.training = False
 
 
+    def taking(self, inputs: tuple[int, ...]) -> "Step":
+        """This step on other values."""
+        if inputs == self.inputs:
+            return self
+        step = Step(
+            self.start, self.key, self.place, inputs, self.outputs, span=self.span, node=self.node, scope=self.scope
+        )
+        step.shared, step.live, step.training = self.shared, self.live, self.training
+        return step
+
+
 class Scope:
     """A region that opens a scope of paths: its steps in the order of computing, and the values that cross it.
 

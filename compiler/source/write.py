@@ -10,13 +10,26 @@ from archc.compiler.algebra.sizes import symbol, symbols
 from archc.compiler.ir import ShapedGraph
 from archc.compiler.source.classes import Class, Counted
 from archc.compiler.source.classify import classes
-from archc.compiler.source.definitions import Chain, Definition, Inner, Kept, Made, Run, is_definition
+from archc.compiler.source.definitions import (
+    Argument,
+    Chain,
+    Definition,
+    Inner,
+    Kept,
+    Made,
+    Run,
+    Vector,
+    is_definition,
+    series,
+)
 from archc.compiler.source.externs import Externs, contracts, import_lines, imported
+from archc.compiler.source.forward import words
 from archc.compiler.source.initial import initial_lines
 from archc.compiler.source.keys import assignment, registration
-from archc.compiler.source.layout import Lines
-from archc.compiler.source.names import docstring, escaped, literal, variable
+from archc.compiler.source.layout import Lines, spaced
+from archc.compiler.source.names import docstring, escaped, is_attribute, literal, variable
 from archc.compiler.source.parameters import Parameters, holes, is_default
+from archc.compiler.source.tables import Tables, is_table
 from archc.dsl.source import Span
 
 
@@ -51,7 +64,8 @@ class _Writer:
         self.imported = imported(shaped.graph)
         self.classes, self.result = classes(shaped, {one.alias for one in self.imported.values()})
         self.main = self.classes[-1]
-        self.origins: dict[int, Span | None] = {}
+        self.initial = initial_lines(shaped, self.classes)
+        self.tables = Tables({"F", self.result, *(one.name for one in self.classes), *_words(self.classes)})
 
     def write(self) -> Written:
         body = Lines()
@@ -63,6 +77,7 @@ class _Writer:
         text = body.text()
         lines = Lines()
         self._head(lines, body.names)
+        self.tables.write(lines)
         inputs = tuple(entry.type for entry in self.shaped.graph.inputs)
         externs = Externs(tuple(self.imported.values()), contracts(self.shaped), inputs if self.imported else ())
         return Written(lines.text() + text, lines.origins() + body.origins(), self.main.name, self._paths(), externs)
@@ -101,8 +116,8 @@ class _Writer:
         names: list[str] = []
         for output in graph.outputs:
             names.append(variable(output.name, names))
-            absent = output.training and not in_training_only
-            lines.raw(f"{names[-1]}: Tensor{' | None = None' if absent else ''}", depth=1)
+            default = "" if in_training_only else " = None"
+            lines.raw(f"{names[-1]}: Tensor{f' | None{default}' if output.training else ''}", depth=1)
 
     # ---- one class
 
@@ -110,12 +125,20 @@ class _Writer:
         region = one.scopes[0].region
         origin = region.definition.name.span if region.definition is not None else region.span
         lines.raw(f"# from {escaped(PurePath(origin.source.name).name)}:{origin.line}", origin=origin)
-        base = "nn.Module" if one.plan.form in ("module", "loop") and not self._is_numbered(one) else "nn.Sequential"
+        is_module = one.plan.form in ("module", "loop") and not self._is_numbered(one)
+        base = "nn.Module" if is_module else "nn.Sequential"
         lines.raw(f"class {one.name}({base}):", origin=origin)
         doc = region.definition.doc.strip() if region.definition is not None and one is not self.main else ""
         shapes = self._shapes(one)
         lines.raw(docstring(f"{doc}\n\n{shapes}" if doc else shapes), depth=1)
         lines.blank()
+        kept = [key for key, made in one.plan.members if isinstance(made, Kept) and made.own != "parameter"]
+        for key in kept:  # which `register_buffer` tells no checker of types
+            if isinstance(key, str) and is_attribute(key):
+                lines.raw(f"{key}: Tensor", depth=1, origin=origin)
+                lines.names.add("Tensor")
+        if any(isinstance(key, str) and is_attribute(key) for key in kept):
+            lines.blank()
         if one.plan.members:
             self._constructor(lines, one, origin)
         self._forward(lines, one, origin)
@@ -145,32 +168,34 @@ class _Writer:
         for parameter in one.parameters.ordered:
             if parameter.attribute:
                 lines.add(f"self.{parameter.attribute} = {parameter.name}", depth=2, origin=origin)
-        if isinstance(key, Counted):
-            if not self._is_numbered(one):
-                assert isinstance(definition, Run)
-                number = "i" if key.start == 0 else f"i + {key.start}"
-                label = escaped(key.prefix).replace('"', '\\"').replace("{", "{{").replace("}", "}}")
-                count = one.parameters.text(definition.rounds, "depth")
-                lines.raw(f"for i in range({count}):", depth=2, origin=origin)
-                text = self._text(definition.item, one.parameters)
-                lines.add(f'self.add_module(f"{label}{{{number}}}", {text})', depth=3, origin=one.plan.origins[0])
-        elif one.plan.form == "module":
+        if one.plan.form in ("module", "named", "loop") and not self._is_numbered(one):
             for (key, definition), place in zip(one.plan.members, one.plan.origins, strict=True):
-                assert isinstance(key, str)
+                if isinstance(key, Counted):
+                    self._counted(lines, key, definition, one, place)
+                    continue
                 text = self._text(definition, one.parameters)
                 if isinstance(definition, Kept):
                     text = registration(key, definition.own, text)
                 else:
                     text = assignment(key, text)
                 lines.add(text, depth=2, origin=place)
-        if one is self.main:
-            for depth, text, rule_place in initial_lines(self.shaped):
-                if text.endswith(":"):
-                    lines.raw(text, depth=depth, origin=rule_place)
-                else:
-                    lines.add(text, depth=depth, origin=rule_place)
+        for depth, text, rule_place in self.initial.get(one.name, ()):
+            if text.endswith(":"):
+                lines.raw(text, depth=depth, origin=rule_place)
+            else:
+                lines.add(text, depth=depth, origin=rule_place)
         if one.plan.forward is not None:
             lines.blank()
+
+    def _counted(self, lines: Lines, key: Counted, definition: Definition, one: Class, place: Span) -> None:
+        """Write the loop that makes modules whose keys count."""
+        assert isinstance(definition, Run)
+        number = "i" if key.start == 0 else f"i + {key.start}"
+        label = escaped(key.prefix).replace('"', '\\"').replace("{", "{{").replace("}", "}}")
+        count = one.parameters.text(definition.rounds, "depth")
+        lines.raw(f"for i in range({count}):", depth=2, origin=place)
+        text = self._text(definition.item, one.parameters)
+        lines.add(f'self.add_module(f"{label}{{{number}}}", {text})', depth=3, origin=place)
 
     # ---- what a class constructs
 
@@ -184,7 +209,7 @@ class _Writer:
                     if is_definition(argument.value):
                         text = self._text(argument.value, parameters)
                     else:
-                        text = parameters.text(argument.value, argument.hint)
+                        text = self._value(argument, parameters)
                     listed.append(f"{argument.name}={text}" if argument.name else text)
                 name = self._callee(callee) if isinstance(callee, str) else callee.name
                 return f"{name}({', '.join(listed)})"
@@ -197,6 +222,14 @@ class _Writer:
             case Run():
                 raise AssertionError("a run stands in a chain")
 
+    def _value(self, argument: Argument, parameters: Parameters) -> str:
+        value = argument.value
+        if isinstance(value, Vector) and value.same:
+            table = value.values[0]
+            if isinstance(table, list) and is_table(table):
+                return self.tables.add(table, argument.hint)
+        return parameters.text(value, argument.hint)
+
     def _callee(self, callee: str) -> str:
         """A class of torch by its name, one of one's own as it is imported."""
         return self.imported[callee].callee if callee in self.imported else callee
@@ -208,6 +241,11 @@ class _Writer:
                 listed.append(self._text(item, parameters))
                 continue
             text = self._text(item.item, parameters)
+            found = series(item.item)
+            if found is not None:
+                name, numbers = parameters.rounds(*found)
+                listed.append(f"*[{text} for {name} in {numbers}]")
+                continue
             count = parameters.text(item.rounds, "depth")
             if count == "2" and not re.search(r"\bi\b", text):
                 listed += [text, text]
@@ -245,6 +283,7 @@ class _Writer:
                 part if isinstance(part, str) else one.parameters.text(next(found).value, part.hint, kept=True)
                 for part in statement.parts
             )
+            text = spaced(text)
             if one.plan.form == "loop" and text.startswith("return "):
                 text = f"x = {text.removeprefix('return ')}"
             if text.endswith(":") or text.startswith(" "):
@@ -287,3 +326,8 @@ class _Writer:
                 checks = ""
             found += [f"torch._assert({check}, {literal(str(condition))})" for check in checks.split(" and ") if check]
         return found
+
+
+def _words(found: tuple[Class, ...]) -> set[str]:
+    """The names that the classes use for themselves."""
+    return {word for one in found for plan in one.plans[:1] for word in words(plan.forward)}

@@ -16,6 +16,7 @@ from archc.runtime.data import color, geometry
 from archc.runtime.data.dataset import UNLABELLED
 from archc.runtime.data.resize import nearest, resize
 from archc.runtime.data.steps import Step, Value
+from archc.runtime.errors import SettingsError
 
 ATTEMPTS = 10  # torchvision draws a rectangle this often before it gives up
 MIXING = ("mixup", "cutmix")
@@ -39,6 +40,12 @@ class Augment:
         self.random_steps = tuple(step for step in steps if step.name not in (*FIXED, *MIXING))
         self.mixing_steps = tuple(step for step in steps if step.name in MIXING)
         self._outline = next((step for step in steps if step.name in OUTLINES), None)
+        held = self.held_size
+        if held is not None and (held[0] < size[0] or held[1] < size[1]):
+            raise SettingsError(
+                f"augment: crop.resize is {held[0]}, and images of {size[0]}x{size[1]} are cut out of it;"
+                " it must be at least as large, or 0"
+            )
 
     @property
     def held_size(self) -> tuple[int, int] | None:

@@ -122,10 +122,9 @@ def _checked(name: str, path: Path, pixels: bytes, labels: list[int]) -> tuple[T
     if not pixels or len(pixels) != len(labels) * PIXELS:
         raise damaged(name, path, f"it has {len(labels):,} labels and {len(pixels):,} bytes of pixels")
     images = torch.frombuffer(bytearray(pixels), dtype=torch.uint8).reshape(-1, 3, 32, 32)
-    try:
-        return images, torch.tensor(labels, dtype=torch.int64)
-    except (OverflowError, RuntimeError) as error:
-        raise damaged(name, path, "a label is no number of a class") from error
+    if not all(0 <= label <= 255 for label in labels):
+        raise damaged(name, path, "a label is no number of a class")
+    return images, torch.tensor(labels)
 
 
 def _classes(name: str, folder: Path, row: CifarSet, *, binary: bool) -> tuple[str, ...]:

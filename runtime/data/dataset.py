@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from archc.runtime.errors import EnvironmentProblem
+from archc.runtime.errors import EnvironmentProblem, SettingsError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -90,3 +90,54 @@ def _check(data: Data, *, part: str, images: Tensor, labels: Tensor) -> None:
 
 def _kind(tensor: Tensor) -> str:
     return f"{str(tensor.dtype).removeprefix('torch.')} of shape {list(tensor.shape)}"
+
+
+def refuse_masks(data: Data) -> None:
+    """Raises `SettingsError` for a segmentation set: the training loop takes one label for each image.
+
+    >>> from archc.runtime.data import load
+    >>> refuse_masks(load("shapes"))
+    Traceback (most recent call last):
+    archc.runtime.errors.SettingsError: data set 'shapes' labels each pixel; training takes ...
+    """
+    if data.segmentation:
+        raise SettingsError(f"data set {data.name!r} labels each pixel; training takes sets with one label per image")
+
+
+def with_validation(data: Data, share: float, *, seed: int) -> Data:
+    """The set with a part of its training images, `share` of each class, as test part: to choose settings by.
+
+    The test images themselves stay unseen. The seed decides which images are taken; a share that leaves one of the
+    parts empty raises `SettingsError`.
+
+    >>> from archc.runtime.data import load
+    >>> cut = with_validation(load("digits"), 0.1, seed=0)
+    >>> len(cut.train_images), len(cut.test_images)
+    (1299, 143)
+    """
+    import torch
+
+    count = len(data.train_images)
+    if not 0 < share < 1:
+        raise SettingsError(f"validation must be a part of the training images above 0 and below 1, found {share!r}")
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.zeros(count, dtype=torch.int64) if data.segmentation else data.train_labels
+    order = torch.randperm(count, generator=generator)
+    order = order[labels[order].argsort(stable=True)]  # shuffled within each class
+    sizes = labels.bincount(minlength=1)
+    rank = torch.cat([torch.arange(int(size)) for size in sizes])
+    held = order[rank < (sizes * share).round().long().repeat_interleave(sizes)]
+    if len(held) in (0, count):
+        raise SettingsError(
+            f"validation {share:g} of {count} training images leaves {len(held)} of them for validation"
+        )
+    kept = torch.ones(count, dtype=torch.bool)
+    kept[held] = False
+    return replace(
+        data,
+        train_images=data.train_images[kept],
+        train_labels=data.train_labels[kept],
+        test_images=data.train_images[~kept],
+        test_labels=data.train_labels[~kept],
+        note=f"{data.note}; tested on {share:g} of its training images (validation), chosen by seed {seed}",
+    )

@@ -22,7 +22,7 @@ def _mnist_like(kind: str, **options: Any) -> Callable[[Any, str], None]:
 
 def _archive(kind: str) -> Callable[[Any, str], None]:
     def fetch(sets: Any, root: str) -> None:
-        """Only the archive is fetched, its checksum compared, and its files unpacked: building the set would unpickle."""
+        """Fetches the archive, compares its checksum and unpacks it; building the set would unpickle its files."""
         known = getattr(sets, kind)
         sets.utils.download_and_extract_archive(known.url, root, filename=known.filename, md5=known.tgz_md5)
 
@@ -60,7 +60,9 @@ def fetch(name: str, root: Path) -> None:
     try:
         from torchvision import datasets
     except ImportError as error:
-        raise EnvironmentProblem("torchvision fetches data sets and is not installed: pip install torchvision") from error
+        raise EnvironmentProblem(
+            "torchvision fetches data sets and is not installed: pip install torchvision"
+        ) from error
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(PATIENCE)
     try:

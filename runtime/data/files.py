@@ -15,9 +15,8 @@ LARGEST = 4 << 30
 def missing(name: str, folder: Path, absent: Sequence[str], *, beneath: str) -> EnvironmentProblem:
     """What is said when files of a set are not there.
 
-    >>> print(missing("mnist", Path("data/MNIST/raw"), ["train-images-idx3-ubyte"], beneath="MNIST/raw"))
-    data set 'mnist': data/MNIST/raw lacks train-images-idx3-ubyte. Give the folder that holds MNIST/raw/ with --data-root \
-DIR, or fetch the set once: archc data fetch mnist --data-root DIR
+    >>> str(missing("mnist", Path("MNIST/raw"), ["train-images-idx3-ubyte"], beneath="MNIST/raw"))
+    "data set 'mnist': MNIST/raw lacks train-images-idx3-ubyte. Give the folder that holds MNIST/raw/ with ..."
     """
     return EnvironmentProblem(
         f"data set {name!r}: {folder} lacks {', '.join(absent)}. Give the folder that holds {beneath}/ with"

@@ -1,4 +1,4 @@
-"""Two sets that are made, not read: shapes on noise, to be told apart (`synthetic`) or found pixel by pixel (`shapes`)."""
+"""Two sets that are made, not read: shapes on noise, to tell apart (`synthetic`) or to find by pixels (`shapes`)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ def make_synthetic(*, training: int = 3000, test: int = 600, size: int = 32, see
         parts.append((images, labels))
     return Data(
         name="synthetic", train_images=parts[0][0], train_labels=parts[0][1], test_images=parts[1][0],
-        test_labels=parts[1][1], classes=KINDS, note=f"made from seed {seed}: one shape on noise, the class is the shape",
+        test_labels=parts[1][1], classes=KINDS,
+        note=f"made from seed {seed}: one shape on noise, the class is the shape",
     )  # fmt: skip
 
 

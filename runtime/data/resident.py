@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Generator, Tensor
 
 from archc.runtime.data.augment import Augment
-from archc.runtime.data.resize import nearest, resize, resize_all
+from archc.runtime.data.resize import CHUNK, nearest, resize, resize_all
 
-__all__ = ["Finish", "ResidentImages", "normalisation", "resize", "shuffled"]
+__all__ = ["Finish", "ResidentImages", "normalisation", "resize", "show_bytes", "shuffled"]
+
+
+MOST_COUNTED = 2 << 30
+"""Bytes of images whose levels are counted for the normalisation."""
 
 
 class Finish:
@@ -99,6 +103,7 @@ class ResidentImages:
             labels = augment.fixed(labels[:, None])[:, 0] if labels.ndim == 3 else labels
         self.labels = labels
         self.pixels = images.permute(0, 2, 3, 1).contiguous()  # [N, H, W, C]: rows of windows are runs of bytes
+        self.placement = f"held on {device} ({show_bytes(self.pixels.nbytes)})"
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -113,10 +118,8 @@ class ResidentImages:
             labels = nearest(labels[:, None], size)[:, 0] if labels.ndim == 3 else labels
         return self.finish(images, labels, generator, permuted=self.permuted)
 
-    def batches(self, rows: list[Tensor], generator: Generator | None = None) -> Iterator[tuple[Tensor, Tensor]]:
-        """The batches of these rows, one after the other."""
-        for part in rows:
-            yield self.batch(part, generator)
+    def plan(self, rows: Sequence[Tensor]) -> None:
+        """Says which batches come next; here they all are on the device already."""
 
     def in_order(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Every image once, in the order of the set."""
@@ -139,16 +142,31 @@ def shuffled(count: int, batch_size: int, *, generator: torch.Generator, device:
     return batches
 
 
+def show_bytes(count: int) -> str:
+    """A number of bytes in the unit that people would take.
+
+    >>> show_bytes(96), show_bytes(3 << 20), show_bytes(5 << 30)
+    ('96 bytes', '3.0 MiB', '5.0 GiB')
+    """
+    for unit, size in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} bytes"
+
+
 def normalisation(images: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of each channel of uint8 images [N, C, H, W], exact (from a histogram).
 
+    Of a set of several gigabytes evenly spaced images are counted.
     A channel of one single value gets the deviation 1.
 
     >>> normalisation(torch.tensor([0, 2], dtype=torch.uint8).reshape(2, 1, 1, 1))
     (tensor([1.]), tensor([1.]))
     """
     levels = torch.arange(256, dtype=torch.float64)
-    counts = torch.stack([torch.bincount(images[:, c].flatten(), minlength=256) for c in range(images.shape[1])])
+    counts = torch.zeros(images.shape[1], 256, dtype=torch.int64)
+    for part in images[:: max(1, images.nbytes // MOST_COUNTED)].split(CHUNK):
+        counts += torch.stack([torch.bincount(part[:, c].flatten(), minlength=256) for c in range(images.shape[1])])
     share = counts.double() / counts.sum(1, keepdim=True)
     mean = share @ levels
     deviation = (share @ levels.square() - mean.square()).clamp(min=0).sqrt()

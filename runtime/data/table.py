@@ -109,15 +109,29 @@ def load(name: str, root: Path | str | None = None) -> Data:
         return source.read(Path(root or "."))
     folder = _folder(name, root)
     if folder is None:
-        close = get_close_matches(name.lower().replace("_", "-"), SOURCES, n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        raise SettingsError(
-            f"no data set or folder is called {name!r}; {hint}There are: {', '.join(SOURCES)},"
-            " and any folder of images"
-        )
+        raise _unknown(name)
     from archc.runtime.data.folder import read_folder
 
     return read_folder(folder)
+
+
+def checked_name(name: str) -> str:
+    """The name, if a data set is called so; else `SettingsError` says which there are.
+
+    >>> checked_name("mnist")
+    'mnist'
+    """
+    if name not in SOURCES:
+        raise _unknown(name)
+    return name
+
+
+def _unknown(name: str) -> SettingsError:
+    close = get_close_matches(name.lower().replace("_", "-"), SOURCES, n=1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return SettingsError(
+        f"no data set or folder is called {name!r}; {hint}There are: {', '.join(SOURCES)}, and any folder of images"
+    )
 
 
 def _folder(name: str, root: Path | str | None) -> Path | None:

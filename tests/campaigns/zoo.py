@@ -28,7 +28,7 @@ def main() -> int:
     for name in names:
         began = time.monotonic()
         try:
-            found[name] = compare(name, outputs=not options.keys, **parameters)
+            found[name] = compare(name, outputs=not options.keys, settings=parameters)
         except (ArchError, UsageProblem) as error:
             found[name] = Compared(note=str(error).splitlines()[0])
         print(f"{name:24} {_words(found[name])}  {time.monotonic() - began:.1f} s", flush=True)

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from archc.api import compile
 from archc.cli import main
-from archc.compiler.memory import memory
+from archc.compiler.analysis.memory import memory
 from archc.files import open_text
 from archc.network import network
 

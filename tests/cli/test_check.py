@@ -272,3 +272,26 @@ def test_a_change_is_seen_once_it_has_settled(folder: Path) -> None:
     start = time.monotonic()
     assert paths[0] in wait_for_change(look(paths) | {paths[0]: before[paths[0]]}, interval=0.01, patience=0.3)
     assert time.monotonic() - start >= 0.3
+
+
+# ---- parameters
+
+
+def test_an_architecture_without_its_parameters_is_not_said_to_be_right(folder: Path) -> None:
+    (folder / "deep.arch").write_text("arch Deep(depth) { input x: [3, 8, 8]; repeat depth { conv(3, 1) } }\n")
+    result = archc("check", "deep.arch")
+    assert result.exit_code == 0
+    assert result.stdout == "no mistakes found; 0 of 1 architectures checked\n"
+    assert "`archc check deep.arch:Deep -p depth=...`" in result.stderr
+
+
+def test_parameters_are_given_to_the_architecture(folder: Path) -> None:
+    (folder / "deep.arch").write_text("arch Deep(depth) { input x: [3, 8, 8]; repeat depth { conv(3, 3) } }\n")
+    assert archc("check", "deep.arch", "-p", "depth=3").stdout == "no mistakes found\n"
+    result = archc("check", "deep.arch:Deep", "-p", "depth=4")
+    assert (result.exit_code, result.stderr.count("error[E0302]")) == (1, 1)
+
+
+@pytest.mark.parametrize("given", [["net.arch", "-p", "width=3"], ["net.arch", "net.arch", "-p", "width=3"]])
+def test_parameters_that_cannot_be_given(folder: Path, given: list[str]) -> None:
+    assert archc("check", *given).exit_code == 2

@@ -176,6 +176,7 @@ def test_zoo_and_ops() -> None:
     assert archc("zoo", "lenett").exit_code == 2
     assert "max_pool" in archc("ops").stdout
     assert archc("ops", "conv").stdout.startswith("conv(out_channels, kernel_size, stride=1")
+    assert "  crop { a; b }  from 3x9x8, 5x6x8\n" in archc("ops", "crop").stdout
     assert "did you mean `conv`?" in archc("ops", "cnov").stderr
 
 

@@ -76,8 +76,8 @@ def test_same_network_same_bytes(form: str) -> None:
 def test_stages_are_folded_with_their_count_and_say_what_their_first_unit_has() -> None:
     found = figure(zoo("resnet50"))
     assert [named(found, f"layer{i}").times for i in (1, 2, 3, 4)] == ["× 3", "× 4", "× 6", "× 3"]
-    assert named(found, "layer1").notes == ("first: downsample",)
-    assert named(found, "layer2").notes == ("first: stride=2, downsample",)
+    assert named(found, "layer1").notes == ("first: with downsample",)
+    assert named(found, "layer2").notes == ("first: stride=2, with downsample",)
     assert named(found, "layer2").cost == "1.2 M params, 1.0 G macs"
 
 
@@ -123,6 +123,42 @@ def test_convolution_norm_and_activation_are_one_box_in_either_order() -> None:
     dense = figure(zoo("densenet121"))
     inner = [said(box) for box in boxes(dense.drawings[1].cluster) if box.kind == "layer"]
     assert ["batch norm", "ReLU", "conv 1×1, 128"] in inner
+
+
+def test_a_first_part_without_a_label_is_called_what_it_is() -> None:
+    unit = "block unit(k) { if k == 0 { max_pool(3, 1, 1) -> upsample(scale_factor=1) }\n "
+    text = unit + "conv(3, 3, padding=1)\n conv(3, 1) }\n"
+    found = figure(shaped(text + "arch A { input x: [3, 8, 8]\n a: repeat 3 as k { unit(k) }\n unit(1) }"))
+    assert named(found, "a").notes == ("first: with max pool, with upsample",)
+
+
+UP = "block up(c) { input below, skip\n below -> conv(c, 1) as b\n add { b; skip -> crop((b.height, b.width)) } }\n"
+
+
+def test_the_inputs_of_a_block_have_their_names_and_crops_no_formulas() -> None:
+    flow = "conv(4, 3) as s\n conv(4, 3) as t\n conv(4, 3) -> up(4) { identity; t } -> up(4) { identity; s }"
+    found = figure(shaped(f"{UP}arch A {{ input x: [3, H, W]\n {flow} }}"))
+    assert found.drawings[0].edges[1].label == "4×(H − 2)×(W − 2)"
+    detail = boxes(found.drawings[1].cluster)
+    assert [box.cells[0].text for box in detail if box.kind == "input"] == ["below 4×(H − 6)×(W − 6)", "skip"]
+    assert ["crop"] in [said(box) for box in detail]
+
+
+def test_long_numbers_and_arguments_are_short() -> None:
+    block = "block b(c, rates) { conv(c, 1)\n mul(rates[0])\n conv(c, 3) }\n"
+    flow = "b(4, [0.1 + 0.2]) -> b(5, [i / 7 for i in range(3)])"
+    found = figure(shaped(f"{block}arch A {{ input x: [3, 8, 8]\n {flow}\n b(4, [0.1 + 0.2]) }}"))
+    texts = [cell.text for drawing in found.drawings for box in boxes(drawing.cluster) for cell in box.cells]
+    assert {"b(4, [0.3])", "b(5, …)"} <= set(texts)
+
+
+def test_a_value_forks_below_the_title_of_the_block_that_it_enters() -> None:
+    block = "block b { add { conv(4, 1) -> relu -> conv(4, 1); conv(4, 3, padding=1) -> relu -> conv(4, 1) } }\n"
+    text = dot_text(figure(shaped(f"{block}arch A {{ input x: [3, 8, 8]\n b }}")))
+    cluster = text[text.index("subgraph cluster_n_1") :]
+    assert "shape=point" in cluster
+    assert len(re.findall(r"^\tninput0 -> ", text, re.MULTILINE)) == 1
+    assert len(re.findall(r"^\tn_1p0 -> ", text, re.MULTILINE)) == 2
 
 
 def test_sizes_stand_only_where_they_change() -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 import archc
+from archc.compiler.elaboration.builder import MOST_LAYERS
 from archc.compiler.pipeline import check
 from archc.files import open_text
 
@@ -54,3 +55,9 @@ def test_one_layer_more_is_refused() -> None:
 def test_the_limit_can_be_set_in_python_too() -> None:
     with pytest.raises(archc.ArchError, match="more than 10 layers"):
         archc.compile("resnet18", max_layers=10)
+
+
+def test_the_limit_can_be_raised() -> None:
+    """Refused by the raised limit, and before anything is made: to make 200,000 layers takes many seconds."""
+    assert "at least 200,001 layers, and the limit is 200,000" in refused("repeat 200_001 { relu }", limit=MOST_LAYERS)
+    assert "at least 250,001 layers, and the limit is 250,000" in refused("repeat 250_001 { relu }", limit=250_000)

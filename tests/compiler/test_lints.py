@@ -397,4 +397,87 @@ def test_the_formatter_keeps_the_comment_on_its_line() -> None:
 
 
 def test_every_lint_has_its_code() -> None:
-    assert [code for code in CODES if code.startswith("W02")] == [f"W020{n}" for n in range(1, 8)]
+    assert [code for code in CODES if code.startswith("W02")] == [f"W02{n:02}" for n in range(1, 11)]
+
+
+# ---- W0208: two branches with one value
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "conv(3, 1) as y; add { y; identity }",
+        "conv(3, 1) as y; concat { identity; y; x }",
+        "relu as y; stack { x; y; identity }",
+        "repeat 2 { conv(3, 1) as y; concat { identity; y } }",
+    ],
+)
+def test_two_branches_with_one_value(body: str) -> None:
+    assert set(codes(image(body))) == {"W0208"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "concat { x; x; x }",
+        "conv(3, 1) as y; mul { y; identity }",
+        "conv(3, 1) as y; add { x; y }",
+        "add { identity; if false { relu } else { identity } }",
+        "as_is as y; add { y -> as_is; identity }",
+    ],
+)
+def test_branches_that_are_meant(body: str) -> None:
+    assert codes("block as_is { identity }\n" + image(body), "A") in ([], ["W0102"])
+
+
+def test_the_inputs_of_a_block_may_be_one_value() -> None:
+    assert codes("block both { input a, b; a -> add { a; b } }\n" + image("both { x; identity }"), "A") == []
+
+
+# ---- W0209: work that is thrown away
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "conv(4, 1) -> relu; x -> conv(2, 1)",
+        "conv(4, 1) as y; output y; conv(2, 1)",
+        "repeat 2 { conv(3, 1) }; x -> conv(2, 1)",
+        "head; x -> conv(2, 1)",
+        "conv(5, 1); x -> head",
+    ],
+)
+def test_work_that_is_thrown_away(body: str) -> None:
+    assert codes("block head { conv(4, 1) -> relu }\n" + image(body), "A")[-1:] == ["W0209"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "relu -> max_pool(2); x -> conv(2, 1)",
+        "conv(4, 1) as _y; x -> conv(2, 1)",
+        "conv(4, 1) as y; x -> conv(2, 1) as z; output z; output y when training",
+        "conv(4, 1) -> chunk(2) as (y, _z); y -> relu",
+    ],
+)
+def test_what_has_no_weights_or_is_used_is_not_thrown_away(body: str) -> None:
+    assert codes(image(body)) == []
+
+
+# ---- W0210: a label for one layer of a chain
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ("down: conv(4, 1, bias=false) -> batch_norm", ["W0210"]),
+        ("head: conv(4, 1) -> relu -> conv(2, 1)", ["W0210"]),
+        ("down: { conv(4, 1, bias=false) -> batch_norm }", []),
+        ("conv1: conv(4, 1, bias=false) -> batch_norm", []),
+        ("stem: conv(4, 1, bias=false) -> bn: batch_norm -> relu", []),
+        ("stem: conv(4, 1) -> relu -> max_pool(2)", []),
+        ("module last = conv(2, 1); stem: conv(4, 1) -> last", []),
+    ],
+)
+def test_a_label_for_one_layer_of_a_chain(body: str, found: list[str]) -> None:
+    assert codes(image(body)) == found

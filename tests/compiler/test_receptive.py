@@ -8,13 +8,13 @@ import torch
 import archc
 from archc.api import compile
 from archc.compiler.algebra.sizes import Size
+from archc.compiler.analysis.receptive import Seen, receptive
 from archc.compiler.ir import ShapedGraph
 from archc.compiler.ops import OPS
 from archc.compiler.ops.entry import Call, Example, Op
 from archc.compiler.ops.field import Along, Field
 from archc.compiler.pipeline import check, choose
 from archc.compiler.program import Program
-from archc.compiler.receptive import Seen, receptive
 from archc.compiler.summary import as_json
 from archc.dsl.source import Source
 from tests.compiler.operators import NAMES, Text, inferred, parsed, tensor, texts

@@ -1,11 +1,13 @@
 """The PyTorch source: what it reads like, and that it is the same every time."""
 
+import inspect
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torchvision
 from torch import nn
 
 import archc
@@ -61,6 +63,102 @@ def test_formatted(case: str) -> None:
     source = archc.compile(case).source()
     assert ruff(["format"], source) == source
     assert ruff(["check", "--select", "E4,E7,E9,F,I,UP,N,RET", "--ignore", "N812"], source) == "All checks passed!\n"
+
+
+# The lines of ten sources: one that grows is read before its number is changed.
+LINES = {
+    "resnet50": 111,
+    "densenet121": 107,
+    "googlenet": 157,
+    "vgg16": 74,
+    "mobilenet_v2": 122,
+    "shufflenet_v2_x1_0": 117,
+    "regnet_y_400mf": 179,
+    "convnext_tiny": 160,
+    "vit_b_16": 108,
+    "swin_t": 368,
+}
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_source_does_not_grow(name: str) -> None:
+    source = archc.compile(name).source()
+    assert len(source.splitlines()) <= LINES[name]
+    assert ruff(["format"], source) == source
+
+
+def test_as_short_as_what_is_written_by_hand() -> None:
+    resnet = torchvision.models.resnet
+    parts = (resnet.conv3x3, resnet.conv1x1, resnet.Bottleneck, resnet.ResNet)
+    by_hand = sum(len(inspect.getsource(part).splitlines()) for part in parts)
+    assert len(archc.compile("resnet50").source().splitlines()) <= by_hand
+
+
+def test_typed(tmp_path: Path) -> None:
+    for name in ("resnet18", "googlenet", "vit_b_16", "swin_t"):
+        (tmp_path / f"its_{name}.py").write_text(archc.compile(name).source(), encoding="utf-8")
+    # Calling a module gives `Any` in torch, and some of its methods have no types.
+    options = ["--strict", "--no-warn-return-any", "--allow-untyped-calls", "--ignore-missing-imports"]
+    found = subprocess.run(
+        [sys.executable, "-m", "mypy", *options, "--cache-dir", str(tmp_path / "cache"), *map(str, tmp_path.glob("*.py"))],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert found.returncode == 0, found.stdout
+
+
+def test_long_lists_are_constants() -> None:
+    source = written(
+        "arch Net { input x: [30]\n"
+        "index: buffer([7 * i - j for i in range(5) for j in range(6)])\n"
+        "parts: buffer([0 if i < 20 else 1 for i in range(30)])\n"
+        "squares: buffer([i ** 2 for i in range(30)]) as squares\n"
+        "same: buffer([i ** 2 for i in range(30)]); add { x; squares } }"
+    ).text
+    assert (
+        """
+INDEX = [7 * a - b for a in range(5) for b in range(6)]
+PARTS = [0] * 20 + [1] * 10
+# fmt: off
+SQUARES = [
+    0, 1, 4, 9, 16, 25, 36, 49, 64, 81, 100, 121, 144, 169, 196, 225, 256, 289, 324,
+    361, 400, 441, 484, 529, 576, 625, 676, 729, 784, 841
+]
+# fmt: on
+"""
+        in source
+    )
+    assert source.count("torch.tensor(SQUARES)") == 2
+    assert ruff(["format"], source) == source
+
+
+def test_numbers_of_rounds_are_a_list() -> None:
+    source = body(
+        "block unit(rate) { add { identity; { linear(4) -> dropout(rate) } } }\n"
+        "block stage(rates) { for rate in rates { unit(rate) } }\n"
+        "arch Net { input x: [4]; a: stage([0.1, 0.15, 0.3]); b: stage([0.3, 0.35]); add { identity; a: relu } }"
+    )
+    assert "super().__init__(*[Unit(rate) for rate in rates])" in source
+    assert "self.a = Stage([0.1, 0.15, 0.3])" in source
+    assert "self.b = Stage([0.3, 0.35])" in source
+
+
+def test_labelled_modules_in_a_row_need_no_forward() -> None:
+    source = body(
+        'block unit(c) { conv: conv(c, 1); norm: batch_norm }\n'
+        'arch Net { input x: [4, 8, 8]; stem: unit(8); body: { for i in range(4) { "unit-{i}": unit(8) } } }'
+    )
+    assert "def forward" not in source
+    assert 'self.add_module(f"unit-{i}", Unit(8))' in source
+
+
+def test_what_does_nothing_is_not_written() -> None:
+    source = body("arch Net { input x: [4, 8, 8]; pad((0, 0, 0, 0)) -> roll((0, 0), (2, 3)) -> slice(2, 0, 8); relu }")
+    assert "F.pad" not in source
+    assert "roll" not in source
+    assert "[:, :" not in source
 
 
 def test_same_text_for_every_hash_seed() -> None:

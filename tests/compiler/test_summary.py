@@ -88,3 +88,19 @@ def test_json_writes_symbolic_sizes_as_text() -> None:
     data = as_json(compile("unet").checked.shaped)
     assert data["inputs"] == {"image": [3, "H", "W"]}
     assert isinstance(data["macs"], str)
+
+
+def test_receptive_fields_and_strides_are_two_columns() -> None:
+    lines = table(compile("resnet18").checked.shaped, levels=1, receptive=True).splitlines()
+    shown = {line.split()[0]: line.split()[-2:] for line in lines}
+    assert shown["layer"] == ["field", "stride"]
+    assert (shown["conv1"], shown["layer1"], shown["layer4"]) == (["7", "2"], ["43", "4"], ["435", "32"])
+    assert shown["fc"][-1] == "all"
+    assert lines[-1].startswith("field: places of the first input")
+    assert max(map(len, lines)) <= 150
+
+
+def test_densenet_is_a_page() -> None:
+    lines = table(compile("densenet121").checked.shaped, levels=2).splitlines()
+    assert len(lines) - 4 <= 20
+    assert any("24 x dense_layer(32, 4)" in line for line in table(compile("densenet121").checked.shaped).splitlines())

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from archc.compiler.checks.unchecked import Unchecked, unchecked
 from archc.compiler.program import Program
-from archc.compiler.unchecked import Unchecked, unchecked
 from archc.dsl.source import Source
 from archc.files import architectures
 
@@ -44,7 +44,7 @@ def test_blocks_that_are_reached_through_others_are_not_listed() -> None:
 
 def test_an_arch_whose_parameters_have_no_value() -> None:
     (found,) = rest("arch B(n, m) { input x: [n, m]; relu }")
-    assert str(found) == "arch `B` was not checked: `archc build a.arch:B -p n=... -p m=...` does that"
+    assert str(found) == "arch `B` was not checked: give it its parameters, `archc check a.arch:B -p n=... -p m=...`"
 
 
 def test_no_file_of_the_zoo_is_wrong_where_nobody_looks() -> None:

@@ -88,8 +88,8 @@ def test_missing_mnist_says_what_where_and_how(tmp_path: Path) -> None:
         load("mnist", tmp_path)
     assert str(caught.value) == (
         f"data set 'mnist': {raw} lacks train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte."
-        " Give the folder that holds MNIST/raw/ with --data-root DIR, or fetch the set once with"
-        f" python -c \"import torchvision; torchvision.datasets.MNIST('{tmp_path}', download=True)\""
+        " Give the folder that holds MNIST/raw/ with --data-root DIR, or fetch the set once:"
+        " archc data fetch mnist --data-root DIR"
     )
 
 
@@ -98,7 +98,7 @@ def test_damaged_mnist_is_refused(tmp_path: Path) -> None:
     raw.mkdir(parents=True)
     for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
         (raw / f"{name}-ubyte").write_bytes(b"\x00\x00\x08\x03" + b"\x00" * 9)
-    with pytest.raises(EnvironmentProblem, match="damaged or cannot be read"):
+    with pytest.raises(EnvironmentProblem, match="train-images-idx3-ubyte is damaged"):
         load("mnist", tmp_path)
 
 

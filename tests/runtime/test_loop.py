@@ -128,7 +128,9 @@ def test_a_run_that_stops_in_its_first_epoch_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_no_step_is_taken_from_the_first_bad_gradient_on(optimizer: str) -> None:
     layer = nn.Linear(2, 2)
-    guarded = GuardedOptimizer(layer, Settings(optimizer={"name": "sgd", "momentum": 0.9} if optimizer == "sgd" else optimizer))
+    guarded = GuardedOptimizer(
+        layer, Settings(optimizer={"name": "sgd", "momentum": 0.9} if optimizer == "sgd" else optimizer)
+    )
 
     def step(value: float) -> dict[str, Tensor]:
         loss = layer(torch.full((1, 2), value)).sum()

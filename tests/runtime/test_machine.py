@@ -9,7 +9,7 @@ from archc.runtime.machine import choose_machine, image_budget
 
 
 def chosen(**settings: str) -> str:
-    return choose_machine(Settings(**{"device": "cpu", **settings}), nn.Sequential(nn.Conv2d(1, 1, 1))).text  # type: ignore[arg-type]
+    return choose_machine(Settings(**{"device": "cpu", **settings}), nn.Sequential(nn.Conv2d(1, 1, 1))).text
 
 
 @pytest.mark.parametrize(

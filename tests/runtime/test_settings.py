@@ -39,7 +39,7 @@ def test_a_wrong_setting_is_named(values: dict[str, object], message: str) -> No
 
 def test_unknown_setting_without_a_neighbour_lists_them_all() -> None:
     with pytest.raises(SettingsError, match=r"the settings are epochs, batch_size, .*, seed"):
-        Settings(**{"zzz": 1})
+        Settings(zzz=1)
 
 
 def test_changed_names_only_what_differs() -> None:

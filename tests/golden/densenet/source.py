@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-# from densenet.arch:3
+# from densenet.arch:6
 class DenseLayer(nn.Module):
     """64x56x56 -> 32x56x56"""
 
@@ -26,7 +26,7 @@ class DenseLayer(nn.Module):
         return self.conv2(x)
 
 
-# from densenet.arch:23
+# from densenet.arch:26
 class Denseblock(nn.Module):
     """64x56x56 -> 256x56x56"""
 
@@ -41,7 +41,7 @@ class Denseblock(nn.Module):
         return x
 
 
-# from densenet.arch:10
+# from densenet.arch:13
 class Transition(nn.Module):
     """256x56x56 -> 128x28x28"""
 
@@ -56,7 +56,7 @@ class Transition(nn.Module):
         return F.avg_pool2d(x, 2)
 
 
-# from densenet.arch:19
+# from densenet.arch:22
 class Features(nn.Module):
     """3x224x224 -> 1024x7x7"""
 
@@ -87,7 +87,7 @@ class Features(nn.Module):
         return self.norm5(x)
 
 
-# from densenet.arch:16
+# from densenet.arch:19
 class DenseNet121(nn.Module):
     """3x224x224 -> 1000"""
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-# from resnet.arch:3
+# from resnet.arch:6
 class Basic(nn.Module):
     """64x56x56 -> 64x56x56"""
 
@@ -28,7 +28,7 @@ class Basic(nn.Module):
         return F.relu(x + identity)
 
 
-# from resnet.arch:3
+# from resnet.arch:6
 class BasicDownsample(nn.Module):
     """64x56x56 -> 128x28x28"""
 
@@ -55,7 +55,7 @@ class BasicDownsample(nn.Module):
         return F.relu(x + identity)
 
 
-# from resnet.arch:44
+# from resnet.arch:47
 class ResNet18(nn.Module):
     """3x224x224 -> 1000"""
 

@@ -5,7 +5,7 @@ from math import prod
 from typing import NamedTuple
 
 from archc.compiler.algebra.sizes import Size, Symbolic
-from archc.compiler.cost import costs, total
+from archc.compiler.analysis.cost import costs, total
 from archc.compiler.ir import ShapedGraph, Tensor
 
 UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from archc.compiler.checks.names import names
 from archc.compiler.elaboration.arguments import Passed, bind_block, bind_op
 from archc.compiler.elaboration.functions import BUILTINS
 from archc.compiler.elaboration.names import unknown
@@ -14,26 +15,7 @@ from archc.compiler.program import Definition, Program, Unit
 from archc.compiler.values import POISON, BlockValue, OpValue
 from archc.dsl import ast
 from archc.dsl.diagnostics import Diagnostic
-from archc.dsl.node import Node
 
-# Fields that bind names, and those that hold a word which is not looked up as a name.
-BINDS: dict[type[Node], tuple[str, ...]] = {
-    ast.Parameter: ("name",),
-    ast.Pipeline: ("binding",),
-    ast.Let: ("pattern",),
-    ast.For: ("pattern",),
-    ast.ForClause: ("pattern",),
-    ast.Repeat: ("name",),
-    ast.Input: ("name",),
-    ast.Function: ("name",),
-}
-WORDS: dict[type[Node], tuple[str, ...]] = {
-    ast.Parameter: ("type",),
-    ast.Attribute: ("name",),
-    ast.Argument: ("name",),
-    ast.Input: ("dtype",),
-    ast.Init: ("parameter",),
-}
 EVERYWHERE = frozenset(("in", "identity")) | OPS.keys() | BUILTINS.keys() | INITIALIZERS.keys()
 
 
@@ -52,7 +34,8 @@ class Unchecked(NamedTuple):
         needed = [parameter.name.text for parameter in item.parameters if parameter.default is None]
         options = " ".join(f"-p {name}=..." for name in needed)
         file = item.span.source.name
-        return f"arch `{item.name.text}` was not checked: `archc build {file}:{item.name.text} {options}` does that"
+        name = item.name.text
+        return f"arch `{name}` was not checked: give it its parameters, `archc check {file}:{name} {options}`"
 
 
 def unchecked(program: Program, checked: Iterable[Definition]) -> list[Unchecked]:
@@ -61,8 +44,10 @@ def unchecked(program: Program, checked: Iterable[Definition]) -> list[Unchecked
     waiting = list(checked)
     while waiting:
         definition = waiting.pop()
-        for name in _read(definition.item).used:
-            found = definition.unit.names.get(name.text)
+        if definition.unit is not program.main:
+            continue  # what is imported uses nothing of the file that imports it
+        for name in names(definition.item, definition.unit).outside:
+            found = program.main.names.get(name.text)
             if found is not None and found.item.span not in reached:
                 reached.add(found.item.span)
                 waiting.append(found)
@@ -75,60 +60,17 @@ def unchecked(program: Program, checked: Iterable[Definition]) -> list[Unchecked
     ]
 
 
-class _Read(NamedTuple):
-    """The names that an item binds anywhere in it, those that it looks up, and its stages that name something."""
-
-    bound: set[str]
-    used: list[ast.Name]
-    stages: list[ast.Use]
-
-
-def _read(item: ast.Item) -> _Read:
-    read = _Read(set(), [], [])
-    waiting: list[object] = [item]
-    while waiting:
-        node = waiting.pop()
-        if type(node) is tuple:
-            waiting.extend(reversed(node))
-        elif isinstance(node, ast.Name):
-            read.used.append(node)
-        elif isinstance(node, Node):
-            if isinstance(node, ast.Use):
-                read.stages.append(node)
-            if isinstance(node, ast.Module):
-                read.bound.add("".join(part for part in node.label.parts if isinstance(part, str)))
-            bound = BINDS.get(type(node), ())
-            skipped = (*bound, *WORDS.get(type(node), ()))
-            for field in bound:
-                _bind(getattr(node, field), read.bound)
-            fields: tuple[str, ...] = type(node).__match_args__
-            waiting.extend(getattr(node, field) for field in reversed(fields) if field not in skipped)
-    return read
-
-
-def _bind(pattern: object, bound: set[str]) -> None:
-    waiting = [pattern]
-    while waiting:
-        part = waiting.pop()
-        if isinstance(part, ast.Name):
-            bound.add(part.text)
-        elif isinstance(part, ast.TuplePattern):
-            waiting.extend(part.items)
-
-
 def _mistakes(block: ast.Block, unit: Unit) -> Iterable[Diagnostic]:
     """Mistakes that do not depend on values: names bound to nothing, arguments that an op or block does not have."""
-    read = _read(block)
+    used = names(block, unit)
     scope = Scope(unit, None, block.body)
-    for name in read.used:
-        if name.text not in read.bound | EVERYWHERE | unit.names.keys():
+    for name in used.outside:
+        if name.text not in EVERYWHERE and name.text not in unit.names:
             found = unknown(name, scope).diagnostic
             if found is not None:
                 yield found
-    for use in read.stages:
+    for use in used.stages:
         text = use.name.text
-        if text in read.bound:
-            continue
         passed = [Passed(argument.name, POISON, argument.span) for argument in use.arguments or ()]
         definition = unit.names.get(text)
         try:

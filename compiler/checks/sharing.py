@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from archc.compiler.cost import call_of
+from archc.compiler.analysis.cost import call_of
 from archc.compiler.ir import Node, Region, ShapedGraph
 from archc.dsl.diagnostics import Diagnostic, Label
 

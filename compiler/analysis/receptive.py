@@ -8,7 +8,7 @@ neighbouring places. Statistics of normalisations count as constants, padding as
 from math import gcd, lcm
 from typing import TYPE_CHECKING, NamedTuple
 
-from archc.compiler.cost import call_of
+from archc.compiler.analysis.cost import call_of
 from archc.compiler.ir import ShapedGraph
 from archc.compiler.ops.field import Along, Field, alike
 

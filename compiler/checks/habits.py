@@ -33,19 +33,22 @@ def check_habits(graph: Graph, types: Sequence[Tensor | None]) -> Iterator[Diagn
     for node in graph.nodes:
         known = [types[value] for value in node.inputs if value < len(types)]
         inputs = [x for x in known if x is not None]
-        if len(inputs) < len(node.inputs) or not inputs or types[node.outputs[0]] is None:
+        left = types[node.outputs[0]]
+        if len(inputs) < len(node.inputs) or not inputs or left is None:
             continue
         taken = taken_for(node.op, node.arguments, node.argument_spans, inputs)
         if taken:
             yield _order(node, taken)
-        yield from _another_size(node, inputs[0], types[node.outputs[0]])
+        yield from _another_size(node, inputs[0], left)
         if node.op.role == "convolution" and node.inputs[0] < len(graph.inputs):
             yield from _layout(graph.inputs[node.inputs[0]])
         if len(inputs[0].shape) >= 2:
             if node.op.role in MAKES_MAPS:
                 maps.update((value, node.span) for value in node.outputs)
-            elif node.op.role in KEEPS_MAPS and node.inputs[0] in maps:
-                maps.update((value, maps[node.inputs[0]]) for value in node.outputs)
+            elif node.op.role in KEEPS_MAPS or (node.op.role == "arithmetic" and left.shape == inputs[0].shape):
+                made = next((maps[value] for value in node.inputs if value in maps), None)
+                if made is not None:
+                    maps.update((value, made) for value in node.outputs)
             elif node.op.role == "linear" and len(node.inputs) == 1 and node.inputs[0] in maps:
                 yield _on_a_map(node, inputs[0], maps[node.inputs[0]])
 

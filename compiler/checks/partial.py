@@ -11,8 +11,9 @@ from archc.dsl.diagnostics import ArchError, Diagnostic
 from archc.dsl.source import Source, Span
 
 # What is said of a name or of the arguments at one place, whatever value flows there and whatever stands around it.
-LOCAL = frozenset(("E0101", "E0103", "E0201", "E0202", "E0203", "E0502"))
+LOCAL = frozenset(("E0101", "E0102", "E0103", "E0104", "E0201", "E0202", "E0203", "E0502"))
 SIGNATURE = frozenset(("E0201", "E0202", "E0203"))  # those that depend on how the block is declared
+ELSEWHERE = frozenset(("E0102", "E0104"))  # those that show where else the name is bound
 STAGE = re.compile(r"->|[;{}]")
 BINDING = re.compile(r"\b(?:as|let|for|module|input|def|class)\b[^\n={:]*")
 WORD = re.compile(r'"[^"\n]*"|#[^\n]*|([A-Za-z_]\w*)')
@@ -44,7 +45,7 @@ def further(program: Program, found: tuple[Diagnostic, ...]) -> list[Diagnostic]
 class _Broken:
     """What could not be read: the places of the mistakes, and the names that may stand for anything."""
 
-    __slots__ = ("bound", "defined", "lines", "names", "places")
+    __slots__ = ("bound", "defined", "lines", "names", "places", "shifted")
 
     def __init__(self, program: Program, found: tuple[Diagnostic, ...]) -> None:
         self.places: dict[Source, list[int]] = {}
@@ -56,9 +57,10 @@ class _Broken:
                 self.lines.update((span.source, line) for line in range(span.line, last + 1))
         # Names that may be bound by a statement that could not be read.
         self.bound = {word for source, line in self.lines for word in _words(source.line(line))}
-        for source, places in self.places.items():
+        for places in self.places.values():
             places.sort()
-            self.bound.update(word for found in BINDING.finditer(source.text) for word in _words(found[0]))
+        # Texts in which a statement may stand in other braces than it seems.
+        self.shifted = {diagnostic.primary.span.source for diagnostic in found if _shifts(diagnostic)}
         self.names = {unit: self._unsure(unit) for unit in program.units.values()}
         # Names of definitions with a mistake in them.
         self.defined = {
@@ -99,10 +101,31 @@ class _Broken:
         if diagnostic.code not in LOCAL or (span.source, span.line) in self.lines:
             return True
         unsure = self.bound.union(*self.names.values())
+        if diagnostic.code in ELSEWHERE:
+            healthy = all((label.span.source, label.span.line) not in self.lines for label in diagnostic.related)
+            twice = diagnostic.code == "E0102"  # whatever else binds the name
+            return not healthy or span.source in self.shifted or (not twice and span.text in unsure)
+        unsure |= self._bound_beside(span)
         if diagnostic.code in SIGNATURE:
             stage = STAGE.split(span.source.line(span.line)[: span.column - 1])[-1] + span.text
             return not (unsure | self.defined).isdisjoint(_words(stage))
         return span.text in unsure
+
+    def _bound_beside(self, span: Span) -> set[str]:
+        """The words that may be bound in the definition that a place stands in, and in unread text around it."""
+        start, end = 0, len(span.source.text)
+        for unit in self.names:
+            for item in unit.file.items if unit.file.source is span.source else ():
+                if self.holds(item.span):
+                    continue
+                if item.span.end <= span.start:
+                    start = max(start, item.span.end)
+                elif item.span.start >= span.end:
+                    end = min(end, item.span.start)
+                else:
+                    start, end = item.span.start, item.span.end
+        text = span.source.text[start:end]
+        return {word for found in BINDING.finditer(text) for word in _words(found[0])}
 
     def _unsure(self, unit: Unit) -> set[str]:
         """The words of a file that may name something that could not be read."""
@@ -120,6 +143,13 @@ class _Broken:
                 elif isinstance(item, ast.Let | ast.Extern | ast.Function) and self.holds(item.span):
                     names.update(_words(source.text[item.span.start : last]))
         return names - unit.names.keys() - OPS.keys()
+
+
+def _shifts(diagnostic: Diagnostic) -> bool:
+    """Whether braces are missing: a bracket without its partner, or a body after `:` or a word of another language."""
+    text = diagnostic.primary.span.text
+    values = ("True", "False", "None")
+    return diagnostic.code == "E0004" or (diagnostic.code == "E0009" and "." not in text and text not in values)
 
 
 def _words(text: str) -> set[str]:

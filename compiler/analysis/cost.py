@@ -42,10 +42,11 @@ def costs(shaped: ShapedGraph) -> tuple[Cost, ...]:
         weights = () if node.path in seen else node.op.weights(call)
         if weights:
             seen.add(node.path)
-        sizes = {kept: sum(prod(w.shape) for w in weights if w.buffer is kept) for kept in (False, True)}
-        idle = 0 if node.path in used else sizes[False]
+        params = sum(prod(weight.shape) for weight in weights if not weight.buffer)
+        buffers = sum(prod(weight.shape) for weight in weights if weight.buffer)
+        idle = 0 if node.path in used else params
         macs = node.op.macs(call) if run else 0
-        result.append(Cost(sizes[False], sizes[True], macs, node.op.external is not None, idle))
+        result.append(Cost(params, buffers, macs, node.op.external is not None, idle))
     return tuple(result)
 
 
