@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from archc.compiler.algebra.condition import Condition, Relation
 from archc.compiler.algebra.sizes import Symbolic, evaluate
 from archc.compiler.elaboration.builder import MOST_LAYERS
+from archc.compiler.ir import Tensor
 from archc.compiler.pipeline import choose
 from archc.compiler.program import Program, read_file, within
 from archc.compiler.values import Given, show
@@ -179,11 +180,11 @@ def _check_classes(built: Network, data: "Data") -> None:
     """Refuse a network whose result is not one score for each class."""
     for name, shape in built.outputs.items():
         if shape != (data.num_classes,):
-            found = "x".join(map(str, shape))
-            raise UsageProblem(
-                f"`{name}` of `{built.name}` is {found}, and data set `{data.name}` needs {data.num_classes} scores, "
-                "one for each class; give the architecture a parameter `num_classes`, which the data set then binds"
-            )
+            needed = f"data set `{data.name}` needs {data.num_classes} scores, one for each class"
+            help = "give the architecture a parameter `num_classes`, which the data set then binds"
+            if built.checked.shaped.graph.parameters.get("num_classes", data.num_classes) != data.num_classes:
+                help = "leave out `-p num_classes=...`: the data set binds it"
+            raise UsageProblem(f"`{name}` of `{built.name}` is {Tensor(shape)}, and {needed}; {help}")
 
 
 def _texts(program: Program) -> tuple[str, dict[str, str]]:

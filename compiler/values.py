@@ -12,8 +12,8 @@ from archc.dsl import ast
 from archc.dsl.source import Span
 
 if TYPE_CHECKING:
-    from archc.compiler.ir import Rule
     from archc.compiler.elaboration.scope import Scope
+    from archc.compiler.ir import Rule
     from archc.compiler.ops.entry import Op
     from archc.compiler.ops.initial import Initializer
     from archc.compiler.program import Unit

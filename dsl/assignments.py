@@ -70,7 +70,8 @@ def _lines(parser: "Parser", name: Token) -> list[tuple[int, str, str]]:
     """This assignment and, where they are of layers, those right below it: the place of `=`, the name, the value."""
     text = parser.source.text
     found = LINE.match(text, name.start)
-    assert found is not None  # a name and `=`
+    if found is None:  # a comment of another language, or a sign that only looks like `=`
+        return [(name.start, name.text, "")]
     indent = text[text.rfind("\n", 0, name.start) + 1 : name.start]
     lines = [(found.start("sign"), found["name"], found["value"].rstrip())]
     while _is_layer(found["value"]) and text.startswith("\n", found.end()) and not indent.strip():

@@ -245,8 +245,11 @@ def missing_word(parser: "Parser", token: Token) -> Token | None:
         report(parser, "E0005", message, token, label="expected `=`", help="write `=`")
         parser.feed(virtual(parser, "="))
         return parser.lexer.next()
-    module = parser.stack[-2].symbol == "module"  # `module a conv(3)`
-    if word == "=" and not module and (following in ("=", "{") or (following == "(" and parser.last.kind == "NAME")):
+    line = parser.source.line(parser.source.position(token.start)[0])
+    form = parser.stack[-2].symbol  # `module a conv(3)`, `let a min(b, c)`
+    value = form == "module" or (form == "let" and not re.search(r"\)[ \t]*=(?!=)", line))
+    two_names = following == "(" and parser.last.kind == "NAME" and not value
+    if word == "=" and (following in ("=", "{") or two_names):
         message = f"expected `=`, found {wording.found(token)}"
         report(parser, "E0005", message, token, label="expected `=`", help="one name stands here: delete the other")
         return parser.lexer.next()

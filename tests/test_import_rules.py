@@ -12,7 +12,13 @@ from tests.checkout import PYPROJECT, ROOT, copy_sources
 
 CONTRACTS = {contract["id"]: contract for contract in PYPROJECT["tool"]["importlinter"]["contracts"]}
 
-IMPORT_NAMES = {"pillow": "PIL", "pyyaml": "yaml", "scikit-learn": "sklearn"}  # other names than the distribution
+# Where the distribution is called otherwise.
+IMPORT_NAMES = {
+    "annotated-types": "annotated_types",
+    "pillow": "PIL",
+    "pyyaml": "yaml",
+    "scikit-learn": "sklearn",
+}
 REQUIREMENTS = [re.split(r"[<>=!~\[; ]", text)[0] for text in PYPROJECT["project"]["dependencies"]]
 DEPENDENCIES = [IMPORT_NAMES.get(name, name) for name in REQUIREMENTS]
 

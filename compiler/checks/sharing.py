@@ -60,6 +60,8 @@ def _is_repeated(before: Region, region: Region, shaped: ShapedGraph) -> bool:
     nodes = shaped.graph.nodes
     if region.end - region.start != before.end - before.start:
         return False
+    if len(before.inputs) != len(region.inputs) or len(before.outputs) != len(region.outputs):
+        return False
     values: dict[int, int] = {}  # what stands here for a value of before
     pairs = list(zip(before.inputs, region.inputs, strict=True))
     for one, other in zip(nodes[before.start : before.end], nodes[region.start : region.end], strict=True):

@@ -224,6 +224,7 @@ def roll_field(call: Call, source: int, result: int) -> Field:
 
 def roll_function(call: Call) -> Expression:
     if not any(call.integers("shifts")):
+        roll_shape(call)  # what is left out is wrong all the same where its axes are
         return Expression("{0}")
     return Expression(
         "torch.roll({0}, {shifts}, {dims})", {name: plain(call.arguments[name]) for name in ("shifts", "dims")}

@@ -138,7 +138,7 @@ def test_numbers_of_rounds_are_a_list() -> None:
     source = body(
         "block unit(rate) { add { identity; { linear(4) -> dropout(rate) } } }\n"
         "block stage(rates) { for rate in rates { unit(rate) } }\n"
-        "arch Net { input x: [4]; a: stage([0.1, 0.15, 0.3]); b: stage([0.3, 0.35]); add { identity; a: relu } }"
+        "arch Net { input x: [4]; a: stage([0.1, 0.15, 0.3]); b: stage([0.3, 0.35]) }"
     )
     assert "super().__init__(*[Unit(rate) for rate in rates])" in source
     assert "self.a = Stage([0.1, 0.15, 0.3])" in source
@@ -214,30 +214,23 @@ def test_instances_that_differ_in_numbers_share_a_class() -> None:
 class Unit(nn.Module):
     """3x8x8 -> 4x8x8"""
 
-    def __init__(
-        self, in_channels: int, padding: int, c: int, k: int = 3, s: int = 1
-    ) -> None:
+    def __init__(self, in_channels: int, c: int, k: int = 3, s: int = 1) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(in_channels, c, kernel_size=k, stride=s, padding=padding)
+        self.conv = nn.Conv2d(in_channels, c, kernel_size=k, stride=s, padding=k // 2)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(self.conv(x))
 
 
 # from <text>:2
-class Net(nn.Module):
+class Net(nn.Sequential):
     """3x8x8 -> 8x4x4"""
 
     def __init__(self) -> None:
         super().__init__()
-        self.a = Unit(3, 1, 4)
-        self.b = Unit(4, 2, 8, k=5, s=2)
-        self.c = Unit(8, 0, 8, k=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.a(x)
-        x = self.b(x)
-        return self.c(x)
+        self.a = Unit(3, 4)
+        self.b = Unit(4, 8, k=5, s=2)
+        self.c = Unit(8, 8, k=1)
 '''
     )
 
@@ -247,8 +240,8 @@ def test_instances_that_differ_in_structure_do_not() -> None:
         "block unit(c, deep) { a: conv(c, 1); if deep { b: conv(c, 1) } }\n"
         "arch Net { input x: [4, 8, 8]; unit(4, false) -> unit(4, true) -> unit(4, false) }"
     )
-    assert "class Unit(nn.Module):" in source
-    assert "class UnitB(nn.Module):" in source
+    assert "class Unit(nn.Sequential):" in source
+    assert "class UnitB(nn.Sequential):" in source
     assert "super().__init__(Unit(), UnitB(), Unit())" in source
 
 

@@ -91,6 +91,10 @@ def test_any_name_becomes_an_identifier(text: str) -> None:
     "line",
     [
         "import os",
+        "TABLE = [x.y for x in range(3)]",
+        "TABLE = [open('f')]",
+        "TABLE = range",
+        "nn = [1]",
         "from torch import hub",
         "x = 1",
         "class A(nn.Module, metaclass=B): pass",

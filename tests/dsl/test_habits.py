@@ -35,6 +35,7 @@ HABITS = [
     ("«y, z» = chunk(2)", "E0005", "`chunk(2) as (y, z)`"),
     ("in «=» relu -> gelu", "E0005", "`in` stays the input of the block"),
     ("add { b «=» conv(3) }", "E0005", "`conv(3) as b` names the value"),
+    ("y «\uff1d» 3", "E0002", "write `=`"),
     ("y «=» 2 * 3", "E0005", "write `let y = 2 * 3`"),
     ("y «=» []", "E0005", "lists do not grow"),
     ("y «=» x", "E0005", "`... as y`"),

@@ -76,6 +76,8 @@ IN_A_BLOCK = [
     ("if a { relu } «elif» b { relu }", "E0009", "there is no `elif` in this language"),
     ("for «i, x» in xs { relu }", "E0005", "several names after `for` stand in parentheses"),
     ("chunk(2) as «a, b»", "E0005", "several names after `as` stand in parentheses"),
+    ("let x «min»(3, 4)", "E0005", "expected `=` before the name `min`"),
+    ("module a «a» = conv(3)", "E0005", "expected `=`, found the name `a`"),
     ("module a «conv»(3)", "E0005", "expected `=` before the name `conv`"),
     ("expect output «output» == [3]", "E0005", "the word `output` stands here twice"),
     ("let x = [a «a» for a in xs]", "E0005", "the name `a` stands here twice"),

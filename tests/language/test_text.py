@@ -32,6 +32,14 @@ def test_the_docstring_comes_first() -> None:
     refused('let a = 1\n"""Late."""\n' + arch("relu"), "E0005", '"""Late."""', "found a string")
 
 
+def test_a_docstring_may_stand_in_a_block_and_an_arch() -> None:
+    built('block b { """One."""\nrelu }\narch A { """Two."""\ninput x: [4]\nb }')
+
+
+def test_braces_in_a_string_that_is_no_label_and_no_message_are_text() -> None:
+    built(arch('let s = "{x}"\nrequire len(s) == 3\nrelu'))
+
+
 def test_a_stage_cannot_stand_in_the_file() -> None:
     refused("relu\n" + arch("relu"), "E0005", "relu")
 
