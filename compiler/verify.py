@@ -104,10 +104,14 @@ def verify(text: str, imports: Iterable[str] = (), callees: Iterable[str] = ()) 
             raise _refused(statement, "stands outside a class")
     nodes = list(ast.walk(tree))
     classes = {statement.name for statement in tree.body if isinstance(statement, ast.ClassDef)}
-    stored = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
-    taken = stored | {node.arg for node in nodes if isinstance(node, ast.arg)}
-    for name in sorted((classes | taken) & _FIXED) + sorted(classes & taken):
+    targets = [node for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
+    # `buffer: Tensor` in a class binds nothing: it may be called as it likes.
+    unbound = {id(node.target) for node in nodes if isinstance(node, ast.AnnAssign) and node.value is None}
+    arguments = {node.arg for node in nodes if isinstance(node, ast.arg)}
+    bound = {target.id for target in targets if id(target) not in unbound} | arguments
+    for name in sorted((classes | bound) & _FIXED) + sorted(classes & bound):
         raise Unsafe(f"`{name}` is given another meaning")
+    taken = {target.id for target in targets} | arguments
     own = _Own(frozenset(ast.unparse(ast.parse(line)) for line in imports), frozenset(callees))
     for name in sorted((classes | taken | _FIXED) & own.roots):
         raise Unsafe(f"`{name}` is imported, and has another meaning")

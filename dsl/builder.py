@@ -44,11 +44,11 @@ class Builder:
     def report(self, code: str, message: str, *, label: str, start: int, end: int, help: str = "") -> None:
         self.diagnostics.append(Diagnostic(code, message, Label(self.span(start, end), label), help=help))
 
-    def bound(self, *names: ast.Pattern) -> None:
+    def _bound(self, *names: ast.Pattern) -> None:
         """Refuse the one name that is a stage wherever it stands."""
         for name in names:
             if isinstance(name, ast.TuplePattern):
-                self.bound(*name.items)
+                self._bound(*name.items)
             elif name.text == "identity":
                 message = "`identity` is a stage of the language and cannot be a name"
                 help = "choose another name, such as `shortcut`; `identity` is the value that flows, wherever it stands"
@@ -66,7 +66,7 @@ class Builder:
 
     def import_names(self, parts: Parts, start: int, end: int) -> ast.Import:
         path = parts[0]
-        self.bound(*parts[1:])
+        self._bound(*parts[1:])
         return ast.Import(
             texts.plain(self, path), self.span(path.start, path.end), tuple(parts[1:]), self.span(start, end)
         )
@@ -75,7 +75,7 @@ class Builder:
 
     def block(self, parts: Parts, start: int, end: int) -> ast.Block:
         name, parameters, (doc, body) = parts
-        self.bound(name)
+        self._bound(name)
         return ast.Block(name, parameters or (), body, False, doc, self.span(start, end))
 
     def inline_block(self, parts: Parts, start: int, end: int) -> ast.Block:
@@ -83,12 +83,12 @@ class Builder:
 
     def arch(self, parts: Parts, start: int, end: int) -> ast.Arch:
         name, parameters, (doc, body) = parts
-        self.bound(name)
+        self._bound(name)
         return ast.Arch(name, parameters or (), body, doc, self.span(start, end))
 
     def specialisation(self, parts: Parts, start: int, end: int) -> ast.Specialisation:
         name, parameters, target, arguments, definition = parts
-        self.bound(name)
+        self._bound(name)
         doc, body = definition or ("", None)
         statements: tuple[ast.Statement, ...] = body.statements if body else ()
         claims = tuple(one for one in statements if isinstance(one, (ast.Expect, ast.Require)))
@@ -107,7 +107,7 @@ class Builder:
 
     def extern(self, parts: Parts, start: int, end: int) -> ast.Extern:
         name, parameters, inputs, outputs, path = parts
-        self.bound(name)
+        self._bound(name)
         path_span = self.span(path.start, path.end)
         return ast.Extern(
             name, parameters or (), inputs, outputs, texts.plain(self, path), path_span, self.span(start, end)
@@ -125,7 +125,7 @@ class Builder:
 
     def parameter(self, parts: Parts, start: int, end: int) -> ast.Parameter:
         name, type_name, default = parts
-        self.bound(name)
+        self._bound(name)
         return ast.Parameter(name, type_name, default, self.span(start, end))
 
     def sizes_list(self, parts: Parts, start: int, end: int) -> tuple[tuple[ast.Expression, ...], ...]:
@@ -151,7 +151,7 @@ class Builder:
     def pipeline(self, parts: Parts, start: int, end: int) -> ast.Pipeline:
         binding = parts.pop()
         if binding is not None:
-            self.bound(binding)
+            self._bound(binding)
         return ast.Pipeline(tuple(parts), binding, self.span(start, end))
 
     def stage(self, parts: Parts, start: int, end: int) -> ast.Stage:
@@ -178,13 +178,13 @@ class Builder:
 
     def for_each(self, parts: Parts, start: int, end: int) -> ast.For:
         pattern, iterable, body = parts
-        self.bound(pattern)
+        self._bound(pattern)
         return ast.For(pattern, iterable, body, self.span(start, end))
 
     def repeat(self, parts: Parts, start: int, end: int) -> ast.Repeat:
         count, name, body = parts
         if name is not None:
-            self.bound(name)
+            self._bound(name)
         return ast.Repeat(count, name, body, self.span(start, end))
 
     def if_else(self, parts: Parts, start: int, end: int) -> ast.If:
@@ -208,12 +208,12 @@ class Builder:
 
     def let(self, parts: Parts, start: int, end: int) -> ast.Let:
         pattern, value = parts
-        self.bound(pattern)
+        self._bound(pattern)
         return ast.Let(pattern, value, self.span(start, end))
 
     def function(self, parts: Parts, start: int, end: int) -> ast.Function:
         name, parameters, value = parts
-        self.bound(name)
+        self._bound(name)
         return ast.Function(name, parameters, value, self.span(start, end))
 
     def require(self, parts: Parts, start: int, end: int) -> ast.Require:
@@ -227,7 +227,7 @@ class Builder:
     def module_label(self, parts: Parts, start: int, end: int) -> ast.Template:
         label = parts[0]
         if isinstance(label, ast.Name):
-            self.bound(label)
+            self._bound(label)
             return ast.Template((label.text,), label.span)
         return texts.template(self, label)
 
@@ -244,7 +244,7 @@ class Builder:
 
     def declared(self, parts: Parts, start: int, end: int) -> ast.Input:
         name, sizes, dtype = parts
-        self.bound(name)
+        self._bound(name)
         return ast.Input(name, sizes, dtype, self.span(start, end))
 
     def output(self, parts: Parts, start: int, end: int) -> ast.Output:
@@ -331,7 +331,7 @@ class Builder:
 
     def for_clause(self, parts: Parts, start: int, end: int) -> ast.ForClause:
         pattern, iterable = parts
-        self.bound(pattern)
+        self._bound(pattern)
         return ast.ForClause(pattern, iterable, self.span(start, end))
 
     def if_clause(self, parts: Parts, start: int, end: int) -> ast.IfClause:

@@ -77,7 +77,7 @@ def bind(
                     f"`{name}` of {what} is given twice",
                     "here again",
                     related=[Label(result[name].span, "here first")],
-                    help="keep one of them",
+                    help="keep one of them" + _without_first(what, passed, inferred),
                 )
         result[name] = Given(argument.value, argument.span)
     missing = [slot.name for slot in slots if slot.required and slot.name not in result]
@@ -92,6 +92,14 @@ def bind(
             help=f"add {example}; its parameters are {listed(names)}",
         )
     return {name: result[name] for name in names if name in result}
+
+
+def _without_first(what: str, passed: Sequence[Passed], inferred: Sequence[str]) -> str:
+    """What to type where the first argument is one that the input tells, as in `conv(64, 128, kernel_size=3)`."""
+    if not inferred or passed[0].name is not None:
+        return ""
+    rest = ", ".join(" ".join(argument.span.text.split()) for argument in passed[1:])
+    return f"; `{inferred[0]}` follows from the input: if the first is that, write `{what.strip('`')}({rest})`"
 
 
 def slots(parameters: tuple[ast.Parameter, ...]) -> list[Slot]:

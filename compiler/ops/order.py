@@ -97,4 +97,4 @@ def _swapped(values: Sequence[object]) -> bool:
         return False
     if kernel in (stride, 2 * stride):
         return False  # patches, and transposed convolutions that enlarge `stride` times
-    return kernel >= LARGE_KERNEL or (kernel % 2 == 0 and stride % 2 == 1 and stride >= 3)
+    return kernel >= LARGE_KERNEL or (kernel % 2 == 0 and stride % 2 == 1)

@@ -40,7 +40,6 @@ class Step:
         self.live = True
         self.training = False
 
-
     def taking(self, inputs: tuple[int, ...]) -> "Step":
         """This step on other values."""
         if inputs == self.inputs:

@@ -33,7 +33,7 @@ def test_options_reach_the_picture(tmp_path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert "linear 7" in text
     assert "rankdir=LR" in text
-    assert "downsample" not in text.replace("first: stride=2, downsample", "")
+    assert "downsample" not in text.replace("first: stride=2, with downsample", "")
 
 
 @pytest.mark.parametrize("name", ["x.jpg", "x", "svg", ".svg", "x.svg.gz"])

@@ -95,9 +95,7 @@ def test_an_extern_is_used_as_an_op_is() -> None:
 def test_checking_imports_nothing_of_it(tmp_path: Path) -> None:
     (tmp_path / "own_layers.py").write_text("raise SystemExit('imported')")
     (tmp_path / "net.arch").write_text(DEFORM + net("deform(4)"))
-    code = (
-        "import sys, archc; n = archc.compile('net.arch'); n.source(); print('own_layers' in sys.modules)"
-    )
+    code = "import sys, archc; n = archc.compile('net.arch'); n.source(); print('own_layers' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True, text=True)
     assert run.stdout == "False\n"
 

@@ -72,7 +72,7 @@ def test_tools_of_torch(name: str) -> None:
         for same in (
             torch.fx.symbolic_trace(network),
             torch.export.export(network, (x,)).module(),
-            torch.jit.trace(network, x),
+            torch.jit.trace(network, x, check_trace=False),
             pickle.loads(pickle.dumps(network)),  # noqa: S301
             copy.deepcopy(network),
             torch.compile(network, fullgraph=True, backend="eager"),

@@ -100,7 +100,15 @@ def test_typed(tmp_path: Path) -> None:
     # Calling a module gives `Any` in torch, and some of its methods have no types.
     options = ["--strict", "--no-warn-return-any", "--allow-untyped-calls", "--ignore-missing-imports"]
     found = subprocess.run(
-        [sys.executable, "-m", "mypy", *options, "--cache-dir", str(tmp_path / "cache"), *map(str, tmp_path.glob("*.py"))],
+        [
+            sys.executable,
+            "-m",
+            "mypy",
+            *options,
+            "--cache-dir",
+            str(tmp_path / "cache"),
+            *map(str, tmp_path.glob("*.py")),
+        ],
         capture_output=True,
         text=True,
         check=False,
@@ -147,7 +155,7 @@ def test_numbers_of_rounds_are_a_list() -> None:
 
 def test_labelled_modules_in_a_row_need_no_forward() -> None:
     source = body(
-        'block unit(c) { conv: conv(c, 1); norm: batch_norm }\n'
+        "block unit(c) { conv: conv(c, 1); norm: batch_norm }\n"
         'arch Net { input x: [4, 8, 8]; stem: unit(8); body: { for i in range(4) { "unit-{i}": unit(8) } } }'
     )
     assert "def forward" not in source

@@ -27,7 +27,9 @@ def test_its_examples_warn_of_nothing(tmp_path: Path, monkeypatch: pytest.Monkey
         file = tmp_path / (block.file or f"block{block.line}.arch")
         file.write_text(block.text, encoding="utf-8")
         found = [warning for opened in open_all(str(file)) for warning in network(opened, {}).warnings]
-        assert [warning.code for warning in found] == (["W0103", "W0104"] if block.file == "other.arch" else []), block.line
+        assert [warning.code for warning in found] == (["W0103", "W0104"] if block.file == "other.arch" else []), (
+            block.line
+        )
     assert len(right) > 20
 
 

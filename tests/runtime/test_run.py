@@ -101,7 +101,8 @@ def test_plain_lines_say_settings_data_machine_epochs_and_result(tmp_path: Path)
         "no recipe: the default for every network with epochs=2, batch_size=8, precision=fp32, device=cpu:"
         " AdamW lr 0.001 scaled by fan weight decay 0.01, one-cycle, gradient norm at most 1, batch 8, 2 epochs,"
         " Xavier-uniform weights, seed 0",
-        "data toy: two made-up classes; 40 training and 10 test images, 2 classes, 1x2x2 brought to 1x4x4",
+        "data toy: two made-up classes; 40 training and 10 test images, 2 classes, 1x2x2 brought to 1x4x4,"
+        " held on cpu (640 bytes)",
         f"on cpu, fp32, channels last; run folder {tmp_path}",
     ]
     first, best = run.metrics[0], run.best
