@@ -183,7 +183,7 @@ def _resampled(place: int, factor: float, mode: str) -> Along | None:
         kernel = (4 if mode == "bicubic" else 2) * up - up % 2
         return Along((place,), kernel=kernel, padding=kernel - 1 - (kernel - up) // 2, up=up)
     down = round(1 / factor)
-    if 1 / down != factor or mode == "bicubic":
+    if down == 0 or 1 / down != factor or mode == "bicubic":
         return None
     if area:
         return Along((place,), kernel=down, stride=down)

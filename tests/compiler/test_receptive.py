@@ -8,7 +8,7 @@ import torch
 import archc
 from archc.api import compile
 from archc.compiler.algebra.sizes import Size
-from archc.compiler.analysis.receptive import Seen, receptive
+from archc.compiler.analysis.receptive import Seen, described, receptive
 from archc.compiler.ir import ShapedGraph
 from archc.compiler.ops import OPS
 from archc.compiler.ops.entry import Call, Example, Op
@@ -151,6 +151,12 @@ def test_known_sizes(name: str, path: str, op: str, size: int, stride: int) -> N
         assert seen.windows is not None
         assert seen.size == size
         assert seen.windows.stride == stride
+
+
+@pytest.mark.parametrize("factor", [2.5, 1.001, 0.3])
+def test_resampling_by_no_whole_factor_is_not_followed(factor: float) -> None:
+    shaped = shaped_of(f"arch A {{ input x: [3, 2000]; upsample(scale_factor={factor}) }}")
+    assert described(receptive(shaped)[shaped.graph.outputs[0].value])[0] == [None]
 
 
 def test_a_result_without_places_sees_everything() -> None:
