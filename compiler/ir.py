@@ -7,7 +7,7 @@ Values are numbered. The inputs of the network come first; each `Node` lists the
 stand in the order in which they are computed, so every value is left before it is taken.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from archc.compiler.algebra.sizes import Size
@@ -193,6 +193,14 @@ class Graph(NamedTuple):
     root: Region
     file: str = ""
     rules: tuple[Rule, ...] = ()
+
+    def needed(self, values: Iterable[int]) -> set[int]:
+        """Return the values that some values depend on, themselves among them."""
+        needed = set(values)
+        for node in reversed(self.nodes):
+            if not needed.isdisjoint(node.outputs):
+                needed.update(node.inputs)
+        return needed
 
 
 class ShapedGraph(NamedTuple):

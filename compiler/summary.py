@@ -252,7 +252,8 @@ def _rows(shaped: ShapedGraph, levels: int | None, fold: bool, receptive: bool) 
     none = ("",) * len(VIEW_COLUMNS) * receptive
     for given in shaped.graph.inputs:
         yield 0, (given.name, "input", str(given.type), "", "", *none)
-    waiting = [(entry, 0) for entry in reversed(entries(shaped, fold=fold))]
+    found = entries(shaped, fold=fold)
+    waiting = [(entry, 0) for entry in reversed(found)]
     while waiting:
         entry, level = waiting.pop()
         hidden = levels is not None and level + 1 >= levels
@@ -264,7 +265,7 @@ def _rows(shaped: ShapedGraph, levels: int | None, fold: bool, receptive: bool) 
         yield level, (entry.name, what, output, *counts, *views.get(entry.value, none))
         if not hidden and not entry.varying:
             waiting.extend((child, level + 1) for child in reversed(entry.children))
-    cost = total(costs(shaped))
+    cost = total(tuple(entry.cost for entry in found))
     params = _count(cost.params, cost.unknown) or "0"
     yield 0, ("total", "", "", params, _count(cost.macs, cost.unknown), *none)
 

@@ -82,6 +82,15 @@ class Span(NamedTuple):
         """
         return Span(self.source, self.start, other.end)
 
+    def holds(self, other: "Span") -> bool:
+        """Say whether another span lies in this one.
+
+        >>> source = Source("a.arch", "relu -> gelu")
+        >>> Span(source, 0, 12).holds(Span(source, 8, 12)), Span(source, 0, 4).holds(Span(source, 8, 12))
+        (True, False)
+        """
+        return self.source is other.source and self.start <= other.start and other.end <= self.end
+
     def __str__(self) -> str:
         line, column = self.source.position(self.start)
         return f"{self.source.name}:{line}:{column}"

@@ -34,7 +34,8 @@ def call_of(node: Node, shaped: ShapedGraph) -> Call:
 def costs(shaped: ShapedGraph) -> tuple[Cost, ...]:
     """Return the cost of every node; weights that are used again cost nothing the second time."""
     seen: set[str] = set()
-    runs = _evaluated(shaped)
+    needed = shaped.graph.needed(output.value for output in shaped.graph.outputs if not output.training)
+    runs = [not needed.isdisjoint(node.outputs) for node in shaped.graph.nodes]
     used = {node.path for node, run in zip(shaped.graph.nodes, runs, strict=True) if run}
     result = []
     for node, run in zip(shaped.graph.nodes, runs, strict=True):
@@ -48,18 +49,6 @@ def costs(shaped: ShapedGraph) -> tuple[Cost, ...]:
         macs = node.op.macs(call) if run else 0
         result.append(Cost(params, buffers, macs, node.op.external is not None, idle))
     return tuple(result)
-
-
-def _evaluated(shaped: ShapedGraph) -> list[bool]:
-    """For each node, whether a result outside training depends on it."""
-    needed = {output.value for output in shaped.graph.outputs if not output.training}
-    runs = []
-    for node in reversed(shaped.graph.nodes):
-        run = not needed.isdisjoint(node.outputs)
-        if run:
-            needed.update(node.inputs)
-        runs.append(run)
-    return runs[::-1]
 
 
 def total(parts: tuple[Cost, ...]) -> Cost:

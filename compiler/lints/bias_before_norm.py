@@ -15,15 +15,11 @@ It is silent where the text may need the bias elsewhere: the same line is used w
 []
 """
 
-from bisect import bisect_right
-from collections.abc import Iterator
-
 from archc.compiler.ir import Node, ShapedGraph
+from archc.compiler.lints.nesting import Nest, choices
 from archc.compiler.lints.values import makers, readings, results
-from archc.dsl import ast
 from archc.dsl.diagnostics import Diagnostic, Label
-from archc.dsl.node import Node as Tree
-from archc.dsl.source import Source, Span
+from archc.dsl.source import Span
 
 NORM = "batch_norm"
 
@@ -46,8 +42,8 @@ def find(shaped: ShapedGraph) -> list[Diagnostic]:
             if len(readers) != 1 or readers[0].node.op.name != NORM or not _biased(node, shaped):
                 needed.update((node.span, node.path))
     pairs = [(layer, norm) for layer, norm in normed.values() if needed.isdisjoint((layer.span, layer.path))]
-    choices = _Choices(shaped)
-    return [_warning(*pair) for pair in pairs if _always(*pair, choices)]
+    ifs = choices(shaped)
+    return [_warning(*pair) for pair in pairs if _always(*pair, ifs)]
 
 
 def _biased(node: Node, shaped: ShapedGraph) -> bool:
@@ -59,58 +55,12 @@ def _biased(node: Node, shaped: ShapedGraph) -> bool:
     return node.op.role == "convolution" or len(shaped.types[node.outputs[0]].shape) == 1
 
 
-def _always(layer: Node, norm: Node, choices: "_Choices") -> bool:
+def _always(layer: Node, norm: Node, ifs: Nest[Span]) -> bool:
     """Whether the text of the layer always has the norm behind it."""
     if not norm.span.text.startswith(NORM):
         return False  # a parameter or a `let` says which norm it is
-    around = choices.around(norm.span)
-    return around is None or _within(layer.span, around)
-
-
-def _within(inner: Span, outer: Span) -> bool:
-    return inner.source is outer.source and outer.start <= inner.start and inner.end <= outer.end
-
-
-class _Choices:
-    """The `if`s in the blocks that a network uses, an `else if` as one of its own."""
-
-    __slots__ = ("_around", "_starts")
-
-    def __init__(self, shaped: ShapedGraph) -> None:
-        definitions = {r.definition.span: r.definition for r in shaped.graph.root.walk() if r.definition is not None}
-        found = sorted((choice for d in definitions.values() for choice in _ifs(d)), key=lambda s: (s.start, -s.end))
-        self._starts: dict[Source, list[int]] = {}
-        self._around: dict[Source, list[tuple[Span, int]]] = {}  # each with the place of the one around it, or -1
-        for choice in found:
-            starts = self._starts.setdefault(choice.source, [])
-            around = self._around.setdefault(choice.source, [])
-            outer = len(around) - 1
-            while outer >= 0 and not _within(choice, around[outer][0]):
-                outer = around[outer][1]
-            starts.append(choice.start)
-            around.append((choice, outer))
-
-    def around(self, span: Span) -> Span | None:
-        """The innermost `if` that a place lies in."""
-        place = bisect_right(self._starts.get(span.source, []), span.start) - 1
-        while place >= 0:
-            choice, outer = self._around[span.source][place]
-            if _within(span, choice):
-                return choice
-            place = outer
-        return None
-
-
-def _ifs(tree: Tree) -> Iterator[Span]:
-    waiting: list[object] = [tree]
-    while waiting:
-        at = waiting.pop()
-        if isinstance(at, ast.If):
-            yield at.span
-        if isinstance(at, Tree):
-            waiting.extend(at.fields())
-        elif isinstance(at, tuple) and not isinstance(at, Span):
-            waiting.extend(at)
+    around = next(ifs.around(norm.span), None)
+    return around is None or around.holds(layer.span)
 
 
 def _warning(layer: Node, norm: Node) -> Diagnostic:

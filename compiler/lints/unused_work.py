@@ -15,14 +15,13 @@ It is silent where the value has a name: that is W0102, or a choice of parameter
 []
 """
 
-from collections.abc import Iterator
-
 from archc.compiler.ir import Node, Region, ShapedGraph
+from archc.compiler.lints.nesting import Nest, trees
 from archc.dsl import ast
 from archc.dsl.diagnostics import Diagnostic, Label
-from archc.dsl.node import Node as Tree
 from archc.dsl.source import Span
 
+Following = ast.Pipeline | ast.Output
 WITH_WEIGHTS = ("convolution", "linear", "norm", "recurrent", "attention", "embedding", "extern")
 
 
@@ -30,21 +29,20 @@ def find(shaped: ShapedGraph) -> list[Diagnostic]:
     """Return a warning for each value that is left over."""
     graph = shaped.graph
     taken = {value for node in graph.nodes for value in node.inputs}
-    used = {output.value for output in graph.outputs}
-    for node in reversed(graph.nodes):
-        if not used.isdisjoint(node.outputs):
-            used.update(node.inputs)
+    used = graph.needed(output.value for output in graph.outputs)
     learned: set[int] = set()  # values that nothing uses and that weights have made
-    found: list[Diagnostic] = []
-    ends = _ends(shaped)
+    left: list[Node] = []
     for node in graph.nodes:
         if not used.isdisjoint(node.outputs):
             continue
         if node.op.role in WITH_WEIGHTS or not learned.isdisjoint(node.inputs):
             learned.update(node.outputs)
             if taken.isdisjoint(node.outputs) and not any(value in graph.names for value in node.outputs):
-                found.append(_warning(node, ends.get(node.outputs[0]), shaped))
-    return found
+                left.append(node)
+    if not left:
+        return []
+    ends, followers = _ends(shaped), _followers(shaped)
+    return [_warning(node, ends.get(node.outputs[0]), shaped, followers) for node in left]
 
 
 def _ends(shaped: ShapedGraph) -> dict[int, Region]:
@@ -57,7 +55,7 @@ def _ends(shaped: ShapedGraph) -> dict[int, Region]:
     return ends
 
 
-def _warning(node: Node, block: Region | None, shaped: ShapedGraph) -> Diagnostic:
+def _warning(node: Node, block: Region | None, shaped: ShapedGraph, followers: Nest[Following | None]) -> Diagnostic:
     span, frame = node.span, node.frame
     if block is not None:
         span, outer = block.span, frame
@@ -66,7 +64,7 @@ def _warning(node: Node, block: Region | None, shaped: ShapedGraph) -> Diagnosti
             if use.source is span.source and use.start == span.start:
                 frame = outer
     shape = shaped.types[node.outputs[0]]
-    after = next(_after(span, shaped), None)
+    after = next((statement for statement in followers.around(span) if statement is not None), None)
     related: list[Label] = []
     if isinstance(after, ast.Output):
         related = [Label(after.span, "the results are others")]
@@ -82,28 +80,13 @@ def _warning(node: Node, block: Region | None, shaped: ShapedGraph) -> Diagnosti
     )
 
 
-def _after(span: Span, shaped: ShapedGraph) -> Iterator[ast.Pipeline | ast.Output]:
-    """What stands behind the statement that ends at a place, and leaves its value behind."""
-    for definition in {id(r.definition): r.definition for r in shaped.graph.root.walk() if r.definition}.values():
-        if definition.span.source is not span.source or not _holds(definition.span, span):
-            continue
-        last: list[ast.Pipeline | ast.Output] = []
-        waiting: list[object] = [definition.body]
-        while waiting:
-            at = waiting.pop()
-            if isinstance(at, ast.Body):
-                places = [place for place, one in enumerate(at.statements) if _holds(one.span, span)]
-                rest = at.statements[places[0] + 1 :] if places else ()
-                behind = [one for one in rest if isinstance(one, ast.Pipeline | ast.Output)]
-                last = behind[:1] or last
-            if isinstance(at, Tree):
-                place = getattr(at, "span", None)
-                if isinstance(place, Span) and _holds(place, span):
-                    waiting.extend(at.fields())
-            elif isinstance(at, tuple) and not isinstance(at, Span):
-                waiting.extend(at)
-        yield from last
-
-
-def _holds(outer: Span, inner: Span) -> bool:
-    return outer.source is inner.source and outer.start <= inner.start and inner.end <= outer.end
+def _followers(shaped: ShapedGraph) -> Nest[Following | None]:
+    """For each statement, what stands behind it and leaves its value behind."""
+    pieces: list[tuple[Span, Following | None]] = []
+    for tree in trees(shaped):
+        if isinstance(tree, ast.Body):
+            behind: Following | None = None
+            for statement in reversed(tree.statements):
+                pieces.append((statement.span, behind))
+                behind = statement if isinstance(statement, ast.Pipeline | ast.Output) else behind
+    return Nest(pieces)

@@ -91,8 +91,8 @@ class _Builder:
         self.graph = graph
         self.paths = {node.path for node in graph.nodes if node.path}
         eval_values = [output.value for output in graph.outputs if not output.training]
-        self.always = self._needed(eval_values)
-        self.needed = self._needed([output.value for output in graph.outputs])
+        self.always = graph.needed(eval_values)
+        self.needed = graph.needed([output.value for output in graph.outputs])
         self.last_use: dict[int, int] = {}
         self.made: dict[int, int] = {}
         for index, node in enumerate(graph.nodes):
@@ -109,13 +109,6 @@ class _Builder:
         self.made_late = False
         self.uses: list[tuple[Step, Region]] = []
         self.shared: set[tuple[int, str]] = set()
-
-    def _needed(self, values: list[int]) -> set[int]:
-        needed = set(values)
-        for node in reversed(self.graph.nodes):
-            if not needed.isdisjoint(node.outputs):
-                needed.update(node.inputs)
-        return needed
 
     def build(self) -> list[Scope]:
         root = Scope(self.graph.root)
