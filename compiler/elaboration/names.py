@@ -131,7 +131,7 @@ def _not_taken(bound: Span, used: Span, scope: Scope) -> ast.If | None:
         return None
     around = _around(scope.body, bound)
     for node in reversed(around):
-        if isinstance(node, ast.For | ast.Repeat) and not _holds(node.span, used):
+        if isinstance(node, ast.For | ast.Repeat) and not node.span.holds(used):
             return None
     return next((node for node in reversed(around) if isinstance(node, ast.If)), None)
 
@@ -144,16 +144,12 @@ def _around(body: ast.Body, place: Span) -> list[Node]:
         part = waiting.pop()
         if isinstance(part, Node):
             span = getattr(part, "span", None)
-            if isinstance(span, Span) and _holds(span, place):
+            if isinstance(span, Span) and span.holds(place):
                 found.append(part)
                 waiting = [*part.fields()]
         elif type(part) is tuple:
             waiting.extend(part)
     return found
-
-
-def _holds(outer: Span, inner: Span) -> bool:
-    return outer.start <= inner.start and inner.end <= outer.end
 
 
 class Said(NamedTuple):
