@@ -8,7 +8,8 @@ from math import cos, pi, prod, sqrt
 import torch
 from torch import Tensor, nn
 
-from archc.runtime.settings import SCALED, Constant, Cosine, OneCycle, Polynomial, Settings, StepWise
+from archc.runtime.methods import SCALED, Constant, Cosine, OneCycle, Polynomial, StepWise
+from archc.runtime.settings import Settings
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "sgd": torch.optim.SGD,

@@ -9,9 +9,10 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError
 
 from archc.runtime.errors import Mistake, SettingsError
+from archc.runtime.methods import CLOSED
 from archc.runtime.recipe_errors import explained, shown, unknown_key
 from archc.runtime.recipe_text import Layer, Path, Place, read_value
-from archc.runtime.settings import CLOSED, Settings
+from archc.runtime.settings import Settings
 
 MOST_MISTAKES = 20
 

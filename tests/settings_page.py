@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import sys
 from collections.abc import Iterable
 from itertools import pairwise
 from types import ModuleType
@@ -37,7 +38,7 @@ def reference() -> str:
     for name, title in (("optimizer", "Optimizers"), ("schedule", "Schedules")):
         parts.append(f"### {title}")
         for kind in kinds_of(settings.Settings.model_fields[name]):
-            rows = [row for row in _rows(kind, settings) if row[0] != "name"]
+            rows = [row for row in _rows(kind, sys.modules[kind.__module__]) if row[0] != "name"]
             own = kind.model_fields["name"].default
             parts += [f"`{name}: {own}`: {inspect.getdoc(kind)}", _table(rows)]
     parts += ["### Normalize", str(inspect.getdoc(settings.Normalize)), _table(_rows(settings.Normalize, settings))]
