@@ -18,6 +18,32 @@ SMALLEST = {"inception_v3": 299, "maxvit_t": 224, "alexnet": 63}  # the smallest
 SEGMENTATION = tuple(torchvision.models.list_models(module=torchvision.models.segmentation))
 CLASSIFICATION = tuple(torchvision.models.list_models(module=torchvision.models))
 
+# A small member of each family.
+FAMILIES = (
+    "alexnet",
+    "convnext_tiny",
+    "deeplabv3_mobilenet_v3_large",
+    "densenet121",
+    "efficientnet_b0",
+    "efficientnet_v2_s",
+    "googlenet",
+    "inception_v3",
+    "lraspp_mobilenet_v3_large",
+    "maxvit_t",
+    "mnasnet0_5",
+    "mobilenet_v2",
+    "mobilenet_v3_small",
+    "regnet_x_400mf",
+    "regnet_y_400mf",
+    "resnet18",
+    "resnet50",
+    "shufflenet_v2_x0_5",
+    "squeezenet1_1",
+    "swin_v2_t",
+    "vgg11_bn",
+    "vit_b_32",
+)
+
 
 class Compared(NamedTuple):
     """What is equal; where something is not, `note` says what."""

@@ -67,6 +67,17 @@ def _shifted(op: Op, given: Mapping[str, Given]) -> str:
     return f"`{op.inferred[0]}` follows from the input: write `{as_typed(op.name, texts)}`"
 
 
+def given_twice(what: str, again: Passed, first: Span, passed: Sequence[Passed], inferred: Sequence[str]) -> Stop:
+    """Make the diagnostic for an argument that is given twice: by its place and by name, or by name both times."""
+    assert again.name is not None
+    help = "keep one of them"
+    if inferred and passed[0].name is None:  # `conv(64, 128, kernel_size=3)`
+        use = as_typed(what.strip("`"), [" ".join(argument.span.text.split()) for argument in passed[1:]])
+        help += f"; `{inferred[0]}` follows from the input: if the first is that, write `{use}`"
+    message, related = f"`{again.name.text}` of {what} is given twice", [Label(first, "here first")]
+    return stop("E0203", again.span, message, "here again", related=related, help=help)
+
+
 def too_many(op: Op, passed: Sequence[Passed]) -> str:
     """What was meant by too many arguments: one list of them, or PyTorch's order."""
     texts = [typed(argument) for argument in passed]

@@ -7,7 +7,6 @@ from archc.compiler.ops.entry import REQUIRED
 from archc.compiler.problems import Stop, stop
 from archc.compiler.values import BlockValue, Builtin, ExternValue, Given, Identity, InitializerValue, OpValue, Wire
 from archc.dsl import ast
-from archc.dsl.diagnostics import Label
 from archc.dsl.source import Span
 
 
@@ -71,14 +70,9 @@ def bind(
         else:
             name, named = argument.name.text, True
             if name in result:
-                raise stop(
-                    "E0203",
-                    argument.span,
-                    f"`{name}` of {what} is given twice",
-                    "here again",
-                    related=[Label(result[name].span, "here first")],
-                    help="keep one of them" + _without_first(what, passed, inferred),
-                )
+                from archc.compiler.elaboration.advice import given_twice
+
+                raise given_twice(what, argument, result[name].span, passed, inferred)
         result[name] = Given(argument.value, argument.span)
     missing = [slot.name for slot in slots if slot.required and slot.name not in result]
     if missing and whole:
@@ -92,14 +86,6 @@ def bind(
             help=f"add {example}; its parameters are {listed(names)}",
         )
     return {name: result[name] for name in names if name in result}
-
-
-def _without_first(what: str, passed: Sequence[Passed], inferred: Sequence[str]) -> str:
-    """What to type where the first argument is one that the input tells, as in `conv(64, 128, kernel_size=3)`."""
-    if not inferred or passed[0].name is not None:
-        return ""
-    rest = ", ".join(" ".join(argument.span.text.split()) for argument in passed[1:])
-    return f"; `{inferred[0]}` follows from the input: if the first is that, write `{what.strip('`')}({rest})`"
 
 
 def slots(parameters: tuple[ast.Parameter, ...]) -> list[Slot]:

@@ -14,34 +14,9 @@ import torchvision
 from torch import Tensor, nn
 
 import archc
-from tests.torchvision_peer import SEGMENTATION
+from tests.torchvision_peer import FAMILIES, SEGMENTATION
 
-NETWORKS = (
-    "alexnet",
-    "convnext_tiny",
-    "deeplabv3_mobilenet_v3_large",
-    "densenet121",
-    "efficientnet_b0",
-    "efficientnet_v2_s",
-    "fcn_resnet50",
-    "googlenet",
-    "inception_v3",
-    "lraspp_mobilenet_v3_large",
-    "maxvit_t",
-    "mnasnet0_5",
-    "mobilenet_v2",
-    "mobilenet_v3_small",
-    "regnet_x_400mf",
-    "regnet_y_400mf",
-    "resnet18",
-    "resnet50",
-    "shufflenet_v2_x0_5",
-    "squeezenet1_1",
-    "swin_t",
-    "swin_v2_t",
-    "vgg11_bn",
-    "vit_b_32",
-)
+NETWORKS = (*FAMILIES, "fcn_resnet50", "swin_t")
 OPTIONS = {"googlenet": {"init_weights": True}, "inception_v3": {"init_weights": True}}
 MOST = 20_000  # numbers of one parameter that are looked at, for each seed
 ENOUGH = 200  # of them tell a distribution's shape

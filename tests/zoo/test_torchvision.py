@@ -7,33 +7,9 @@ import pytest
 from torch import nn
 
 import archc
-from tests.torchvision_peer import CLASSIFICATION, SEGMENTATION, Compared, compare
+from tests.torchvision_peer import CLASSIFICATION, FAMILIES, SEGMENTATION, Compared, compare
 
-SMALLEST = (
-    "alexnet",
-    "convnext_tiny",
-    "deeplabv3_mobilenet_v3_large",
-    "deeplabv3_resnet50",
-    "densenet121",
-    "efficientnet_b0",
-    "efficientnet_v2_s",
-    "googlenet",
-    "inception_v3",
-    "lraspp_mobilenet_v3_large",
-    "maxvit_t",
-    "mnasnet0_5",
-    "mobilenet_v2",
-    "mobilenet_v3_small",
-    "regnet_x_400mf",
-    "regnet_y_400mf",
-    "resnet18",
-    "resnet50",
-    "shufflenet_v2_x0_5",
-    "squeezenet1_1",
-    "swin_v2_t",
-    "vgg11_bn",
-    "vit_b_32",
-)
+NETWORKS = (*FAMILIES, "deeplabv3_resnet50")
 SETTINGS = (
     ("deeplabv3_mobilenet_v3_large", {"aux_loss": True}),
     ("fcn_resnet50", {"aux_loss": True}),
@@ -49,12 +25,12 @@ def test_all_builders_are_there() -> None:
     assert (len(CLASSIFICATION), len(SEGMENTATION)) == (80, 6)
 
 
-@pytest.mark.parametrize("name", sorted({*CLASSIFICATION, *SEGMENTATION} - {*SMALLEST}))
+@pytest.mark.parametrize("name", sorted({*CLASSIFICATION, *SEGMENTATION} - {*NETWORKS}))
 def test_keys(name: str) -> None:
     assert compare(name, outputs=False) == Compared(keys=True)
 
 
-@pytest.mark.parametrize("name", SMALLEST)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_numbers(name: str) -> None:
     assert compare(name) == EQUAL
 
