@@ -19,17 +19,6 @@ PACKAGE = os.path.dirname(os.path.abspath(__file__))
 TORCH_SECONDS = 120  # a first import from a cold disk takes long
 ENOUGH_DISK = 2**30  # bytes; a run with checkpoints of a small network
 NARROW = 80  # columns
-# Where a data set lies, below --data-root.
-DATA_FOLDERS = {
-    "mnist": os.path.join("MNIST", "raw"),
-    "fashion-mnist": os.path.join("FashionMNIST", "raw"),
-    "kmnist": os.path.join("KMNIST", "raw"),
-    "emnist": os.path.join("EMNIST", "raw"),
-    "cifar10": "cifar-10-batches-py",
-    "cifar100": "cifar-100-python",
-    "svhn": "train_32x32.mat",
-    "stl10": "stl10_binary",
-}
 CPU_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_tile", "amx_bf16")
 
 # Run by a Python of its own: what a broken torch does to its process, it does there.
@@ -221,17 +210,17 @@ def _terminal() -> Iterator[Fact]:
 def _data(root: str) -> Iterator[Fact]:
     from archc.runtime.data.table import SOURCES
 
+    absent: dict[str, str] = {}  # the first of the sets that lie at one place, by the place
     for name, source in SOURCES.items():
-        if not source.needs_root:
+        if not source.place:
             yield Fact("data", name, source.summary)
-    places = {name: os.path.join(root, place) for name, place in DATA_FOLDERS.items()}
-    for name, place in places.items():
-        if os.path.exists(place):
+        elif os.path.exists(place := os.path.join(root, source.place)):
             yield Fact("data", name, f"in {place}")
-    absent = [name for name, place in places.items() if not os.path.exists(place)]
+        else:
+            absent.setdefault(place, name)
     if absent:
         advice = "archc doctor --data-root DIR looks elsewhere, archc data list says what goes where"
-        yield Fact("data", "others", f"not in {root}: {', '.join(absent)}", "note", advice)
+        yield Fact("data", "others", f"not in {root}: {', '.join(absent.values())}", "note", advice)
 
 
 def _torch() -> Iterator[Fact]:

@@ -13,10 +13,10 @@ from archc.runtime.errors import EnvironmentProblem, SettingsError
 
 
 class Source(NamedTuple):
-    """A row of the table: what the set is, whether it lies in a folder of the user's, and how it is read."""
+    """A row of the table: what the set is, where it lies below the user's data root (`""`: nowhere), how it is read."""
 
     summary: str
-    needs_root: bool
+    place: str
     read: Callable[[Path], Data]
 
 
@@ -69,22 +69,32 @@ def _stl10(root: Path) -> Data:
 
 
 SOURCES: dict[str, Source] = {
-    "digits": Source("1,797 handwritten digits, 8x8, grey; comes with scikit-learn", False, _digits),
-    "synthetic": Source("3,600 made images of 6 shapes on noise, 32x32, colour; needs no files", False, _synthetic),
-    "shapes": Source("750 made images with the class of each pixel, 64x64, colour; needs no files", False, _shapes),
-    "mnist": Source("70,000 handwritten digits, 28x28, grey; MNIST/raw/ in the data root", True, _idx("mnist")),
-    "fashion-mnist": Source("70,000 clothes, 28x28, grey; FashionMNIST/raw/", True, _idx("fashion-mnist")),
-    "kmnist": Source("70,000 cursive Japanese characters, 28x28, grey; KMNIST/raw/", True, _idx("kmnist")),
-    "emnist": Source("131,600 digits and letters, 47 classes, 28x28, grey; EMNIST/raw/", True, _idx("emnist")),
-    "emnist-letters": Source("145,600 letters, 26 classes, 28x28, grey; EMNIST/raw/", True, _idx("emnist-letters")),
-    "emnist-digits": Source("280,000 digits, 28x28, grey; EMNIST/raw/", True, _idx("emnist-digits")),
-    "emnist-mnist": Source("70,000 digits, 28x28, grey; EMNIST/raw/", True, _idx("emnist-mnist")),
-    "emnist-byclass": Source("814,255 characters, 62 classes, 28x28, grey; EMNIST/raw/", True, _idx("emnist-byclass")),
-    "emnist-bymerge": Source("814,255 characters, 47 classes, 28x28, grey; EMNIST/raw/", True, _idx("emnist-bymerge")),
-    "cifar10": Source("60,000 things, 32x32, colour; cifar-10-batches-py/", True, _cifar("cifar10")),
-    "cifar100": Source("60,000 things, 100 classes, 32x32, colour; cifar-100-python/", True, _cifar("cifar100")),
-    "svhn": Source("99,289 house numbers, 32x32, colour; train_32x32.mat and test_32x32.mat", True, _svhn),
-    "stl10": Source("13,000 labelled things, 96x96, colour; stl10_binary/", True, _stl10),
+    "digits": Source("1,797 handwritten digits, 8x8, grey; comes with scikit-learn", "", _digits),
+    "synthetic": Source("3,600 made images of 6 shapes on noise, 32x32, colour; needs no files", "", _synthetic),
+    "shapes": Source("750 made images with the class of each pixel, 64x64, colour; needs no files", "", _shapes),
+    "mnist": Source("70,000 handwritten digits, 28x28, grey; MNIST/raw/ in the data root", "MNIST/raw", _idx("mnist")),
+    "fashion-mnist": Source(
+        "70,000 clothes, 28x28, grey; FashionMNIST/raw/", "FashionMNIST/raw", _idx("fashion-mnist")
+    ),
+    "kmnist": Source("70,000 cursive Japanese characters, 28x28, grey; KMNIST/raw/", "KMNIST/raw", _idx("kmnist")),
+    "emnist": Source("131,600 digits and letters, 47 classes, 28x28, grey; EMNIST/raw/", "EMNIST/raw", _idx("emnist")),
+    "emnist-letters": Source(
+        "145,600 letters, 26 classes, 28x28, grey; EMNIST/raw/", "EMNIST/raw", _idx("emnist-letters")
+    ),
+    "emnist-digits": Source("280,000 digits, 28x28, grey; EMNIST/raw/", "EMNIST/raw", _idx("emnist-digits")),
+    "emnist-mnist": Source("70,000 digits, 28x28, grey; EMNIST/raw/", "EMNIST/raw", _idx("emnist-mnist")),
+    "emnist-byclass": Source(
+        "814,255 characters, 62 classes, 28x28, grey; EMNIST/raw/", "EMNIST/raw", _idx("emnist-byclass")
+    ),
+    "emnist-bymerge": Source(
+        "814,255 characters, 47 classes, 28x28, grey; EMNIST/raw/", "EMNIST/raw", _idx("emnist-bymerge")
+    ),
+    "cifar10": Source("60,000 things, 32x32, colour; cifar-10-batches-py/", "cifar-10-batches-py", _cifar("cifar10")),
+    "cifar100": Source(
+        "60,000 things, 100 classes, 32x32, colour; cifar-100-python/", "cifar-100-python", _cifar("cifar100")
+    ),
+    "svhn": Source("99,289 house numbers, 32x32, colour; train_32x32.mat and test_32x32.mat", "train_32x32.mat", _svhn),
+    "stl10": Source("13,000 labelled things, 96x96, colour; stl10_binary/", "stl10_binary", _stl10),
 }
 
 
@@ -102,7 +112,7 @@ def load(name: str, root: Path | str | None = None) -> Data:
     """
     if name in SOURCES:
         source = SOURCES[name]
-        if source.needs_root and root is None:
+        if source.place and root is None:
             raise SettingsError(
                 f"data set {name!r} needs the folder that holds it: --data-root DIR (in Python: root=DIR)"
             )

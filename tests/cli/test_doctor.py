@@ -119,10 +119,15 @@ def test_links_that_became_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_data_sets_are_found(tmp_path: Path) -> None:
-    needed = {name for name, source in SOURCES.items() if source.needs_root}
-    assert {name for name in needed if not name.startswith("emnist-")} == set(doctor.DATA_FOLDERS)  # one folder for all
     (tmp_path / "MNIST" / "raw").mkdir(parents=True)
-    assert f"mnist         in {tmp_path}" in archc("--data-root", str(tmp_path)).stdout
+    found = archc("--data-root", str(tmp_path)).stdout
+    assert f"mnist         in {tmp_path}" in found
+    assert f"not in {tmp_path}: fashion-mnist, kmnist, emnist, cifar10, cifar100, svhn, stl10" in found
+    for place in {source.place for source in SOURCES.values() if source.place}:
+        (tmp_path / place).mkdir(parents=True, exist_ok=True)
+    found = archc("--data-root", str(tmp_path)).stdout
+    assert all(f"in {tmp_path / source.place}" in found for source in SOURCES.values())
+    assert "not in" not in found
 
 
 def test_no_dot_and_no_library(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -236,7 +236,7 @@ def test_damaged_stl10(file: str, content: bytes, tmp_path: Path) -> None:
         load("stl10", tmp_path)
 
 
-@pytest.mark.parametrize("name", [name for name, source in SOURCES.items() if source.needs_root])
+@pytest.mark.parametrize("name", [name for name, source in SOURCES.items() if source.place])
 def test_a_missing_set_says_where_and_how(name: str, tmp_path: Path) -> None:
     with pytest.raises(EnvironmentProblem, match=f"lacks .*--data-root DIR, .* archc data fetch {name} --data-root"):
         load(name, tmp_path)
@@ -245,7 +245,7 @@ def test_a_missing_set_says_where_and_how(name: str, tmp_path: Path) -> None:
 
 
 def test_every_set_that_needs_files_can_be_fetched() -> None:
-    wanted = {"emnist" if name.startswith("emnist") else name for name, source in SOURCES.items() if source.needs_root}
+    wanted = {"emnist" if name.startswith("emnist") else name for name, source in SOURCES.items() if source.place}
     assert set(FETCHES) == wanted
 
 
