@@ -15,19 +15,16 @@ from archc.compiler.elaboration.arguments import (
 )
 from archc.compiler.elaboration.budget import ITEMS_PER_WORK, Budget, size_of
 from archc.compiler.elaboration.comparison import compare
-from archc.compiler.elaboration.functions import BINARY, BUILTINS, LONGEST_LIST, NoResult, bounded, number
+from archc.compiler.elaboration.functions import BINARY, LONGEST_LIST, NoResult, bounded, number
 from archc.compiler.elaboration.items import item_of, items_between, size_of_value
-from archc.compiler.elaboration.names import unknown, unpack
+from archc.compiler.elaboration.names import of_the_language, unknown, unpack
 from archc.compiler.elaboration.scope import Binding, Scope
 from archc.compiler.elaboration.trampoline import Task
 from archc.compiler.elaboration.types import check_type
-from archc.compiler.ops import OPS
-from archc.compiler.ops.initial import INITIALIZERS
 from archc.compiler.problems import follow_on, stop
 from archc.compiler.program import Definition, Unit
 from archc.compiler.shapes import Shapes
 from archc.compiler.values import (
-    IDENTITY,
     POISON,
     BlockValue,
     Builtin,
@@ -118,15 +115,10 @@ class Evaluator:
         definition = scope.unit.names.get(text)
         if definition is not None:
             return (yield self._defined(definition, name))
-        if text in BUILTINS:
-            return BUILTINS[text]
-        if text in INITIALIZERS:
-            return InitializerValue(INITIALIZERS[text], {})
-        if text in OPS:
-            return OpValue(OPS[text], {})
-        if text != "identity":
+        found = of_the_language(text)
+        if found is None:
             raise unknown(name, scope)
-        return IDENTITY
+        return found
 
     def function(self, function: ast.Function, scope: Scope) -> FunctionValue:
         """Return a function of a block or arch: it sees the names that are bound so far, and its own."""

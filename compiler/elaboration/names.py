@@ -6,12 +6,24 @@ from typing import NamedTuple
 from archc.compiler.elaboration.functions import BUILTINS
 from archc.compiler.elaboration.scope import Scope
 from archc.compiler.ops import OPS
+from archc.compiler.ops.initial import INITIALIZERS
 from archc.compiler.problems import Stop, did_you_mean, stop
-from archc.compiler.values import Wire, kind_of, show
+from archc.compiler.values import IDENTITY, InitializerValue, OpValue, Wire, kind_of, show
 from archc.dsl import ast
 from archc.dsl.diagnostics import Label
 from archc.dsl.node import Node
 from archc.dsl.source import Span
+
+
+def of_the_language(name: str) -> object | None:
+    """What a name that nothing is bound to means in an expression: a function, an initializer, an op or `identity`."""
+    if name in BUILTINS:
+        return BUILTINS[name]
+    if name in INITIALIZERS:
+        return InitializerValue(INITIALIZERS[name], {})
+    if name in OPS:
+        return OpValue(OPS[name], {})
+    return IDENTITY if name == "identity" else None
 
 
 def unknown(name: ast.Name, scope: Scope, *, output: bool = False) -> Stop:
