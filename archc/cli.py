@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from archc import __version__
+from archc.dsl.garbage import uncollected
 from archc.messages import say
 
 COMMANDS = ("check", "build", "render", "train", "data", "fmt", "zoo", "ops", "explain", "doctor")
@@ -26,7 +27,8 @@ class Commands(click.Group):
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        command = import_module(f"archc.commands.{name}").command
+        with uncollected():  # what a module defines stays
+            command = import_module(f"archc.commands.{name}").command
         assert isinstance(command, click.Command)
         return command
 

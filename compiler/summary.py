@@ -161,10 +161,10 @@ def _values(values: Iterable[object]) -> str:
     return f"({shown})" if shown else ""
 
 
-def depth(shaped: ShapedGraph) -> int:
+def depth(shaped: ShapedGraph, parts: tuple[Cost, ...]) -> int:
     """Return the number of layers with multiply-adds on the longest way through the network."""
     longest = [0] * shaped.graph.values
-    for node, cost in zip(shaped.graph.nodes, costs(shaped), strict=True):
+    for node, cost in zip(shaped.graph.nodes, parts, strict=True):
         length = max((longest[value] for value in node.inputs), default=0) + (cost.macs != 0)
         for value in node.outputs:
             longest[value] = length
@@ -187,13 +187,14 @@ def _put(size: Size, sizes: Mapping[str, int]) -> Size:
 
 def headline(shaped: ShapedGraph) -> str:
     """Return what a network is in one line: parameters, multiply-adds, depth, and what its input must meet."""
-    cost = total(costs(shaped))
+    parts = costs(shaped)
+    cost = total(parts)
     inputs = ", ".join(f"{entry.name} {entry.type}" for entry in shaped.graph.inputs)
     if isinstance(cost.macs, int):
         macs = f"{cost.macs:,} multiply-adds at {inputs}"
     else:
         macs = f"input {inputs}"
-    line = f"{shaped.graph.name}: {cost.params:,} parameters, {macs}, depth {depth(shaped)}"
+    line = f"{shaped.graph.name}: {cost.params:,} parameters, {macs}, depth {depth(shaped, parts)}"
     idle = [f"  {cost.idle:,} of the parameters are for training only"] if cost.idle else []
     return "\n".join([line, *idle, *_uncounted(shaped), *(f"  {condition}" for condition in shaped.conditions)])
 

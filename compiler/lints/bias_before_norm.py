@@ -42,6 +42,8 @@ def find(shaped: ShapedGraph) -> list[Diagnostic]:
             if len(readers) != 1 or readers[0].node.op.name != NORM or not _biased(node, shaped):
                 needed.update((node.span, node.path))
     pairs = [(layer, norm) for layer, norm in normed.values() if needed.isdisjoint((layer.span, layer.path))]
+    if not pairs:
+        return []
     ifs = choices(shaped)
     return [_warning(*pair) for pair in pairs if _always(*pair, ifs)]
 

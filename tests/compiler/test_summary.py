@@ -5,6 +5,7 @@ import json
 import pytest
 
 from archc.api import compile
+from archc.compiler.analysis.cost import costs
 from archc.compiler.summary import as_json, depth, entries, headline, sized, table
 
 NUMBERS = {
@@ -21,7 +22,8 @@ NUMBERS = {
 @pytest.mark.parametrize("name", NUMBERS)
 def test_numbers(name: str) -> None:
     network = compile(name)
-    assert (network.params, network.macs, depth(network.checked.shaped)) == NUMBERS[name]
+    shaped = network.checked.shaped
+    assert (network.params, network.macs, depth(shaped, costs(shaped))) == NUMBERS[name]
 
 
 def test_repeats_are_folded() -> None:
