@@ -61,6 +61,19 @@ def zoo_members() -> dict[str, tuple[str, str]]:
     return members
 
 
+def zoo_near(name: str) -> str:
+    """Say which networks of the zoo may be meant by a name that none of them has.
+
+    >>> zoo_near("lenet"), zoo_near("resnet19")
+    ('it has `d2l/lenet` and `papers/lenet`', 'did you mean `resnet18`?')
+    """
+    names = [*zoo_names(), *zoo_members()]
+    same = dict.fromkeys(each for each in names if "/" in each and each.rpartition("/")[2] == name.lower())
+    if same:
+        return f"it has {' and '.join(f'`{each}`' for each in same)}"
+    return did_you_mean(name, names) or "`archc zoo` lists its networks"
+
+
 def zoo_text(name: str) -> str:
     """The text of a file of the zoo, by its name."""
     return read_file(os.path.join(ZOO, f"{name}.arch")).decode()
@@ -151,8 +164,7 @@ def _in_zoo(name: str) -> tuple[str, str]:
     if name.lower() in members:
         file, member = members[name.lower()]
         return shown_path(os.path.join(ZOO, f"{file}.arch")), member
-    near = did_you_mean(name, [*files, *members]) or "`archc zoo` lists the networks of the zoo"
-    raise UsageProblem(f"there is no file `{name}`, and the zoo has no network of that name; {near}")
+    raise UsageProblem(f"there is no file `{name}`, and the zoo has no network of that name; {zoo_near(name)}")
 
 
 def _read(path: str) -> tuple[Source, str]:

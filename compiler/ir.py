@@ -180,6 +180,7 @@ class Graph(NamedTuple):
 
     `inputs[i]` is value `i`. `names` are the names that the text gives to values with `as`. `file` is the shown name of
     the file that was compiled; what it imports lies in others. `rules` say how weights start, inner braces first.
+    `arches` are the architecture, the one that it specialises, and so on.
     """
 
     name: str
@@ -193,6 +194,7 @@ class Graph(NamedTuple):
     root: Region
     file: str = ""
     rules: tuple[Rule, ...] = ()
+    arches: "tuple[ast.Arch | ast.Specialisation, ...]" = ()
 
     def needed(self, values: Iterable[int]) -> set[int]:
         """Return the values that some values depend on, themselves among them."""

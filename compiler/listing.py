@@ -4,8 +4,8 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from archc.compiler.folding import written
 from archc.compiler.ir import Graph, Node, Region, Rule, ShapedGraph, Tensor
-from archc.compiler.summary import written
 from archc.compiler.values import show
 from archc.dsl.source import Span
 

@@ -11,6 +11,7 @@ import linecache
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import islice
 from types import FrameType, ModuleType, TracebackType
 from typing import Any
 from weakref import WeakSet
@@ -111,17 +112,31 @@ def _place(network: nn.Module, traceback: TracebackType | None, written: Written
     """Find the innermost line of the text that was at work: a line of generated source, or a module of torch."""
     paths = {id(module): written.paths.get(path) for path, module in network.named_modules()}
     found = None
-    for frame, line in _frames(traceback):
+    for frame, line, instruction in _frames(traceback):
         if frame.f_code.co_filename == file:
-            found = written.lines[line - 1] or found
+            found = _within(frame, instruction, written) or written.lines[line - 1] or found
         elif frame.f_code.co_name == "_call_impl":
             found = paths.get(id(frame.f_locals.get("self"))) or found
     return found
 
 
-def _frames(traceback: TracebackType | None) -> Iterator[tuple[FrameType, int]]:
+def _within(frame: FrameType, instruction: int, written: Written) -> Span | None:
+    """Find the expression within a line of generated source that was at work, where it is not the line's own."""
+    start, end_line, column, end_column = next(islice(frame.f_code.co_positions(), instruction // 2, None))
+    if start is None or end_line is None or column is None or end_column is None:
+        return None  # as with `python -X no_debug_ranges`
+    around = [
+        place for place in written.places if place.start <= (start, column) and (end_line, end_column) <= place.end
+    ]
+    # Of expressions within each other the innermost begins last, or ends first.
+    innermost = max(around, key=lambda place: (place.start, (-place.end[0], -place.end[1])), default=None)
+    return innermost.origin if innermost is not None else None
+
+
+def _frames(traceback: TracebackType | None) -> Iterator[tuple[FrameType, int, int]]:
+    """The frames of a traceback, each with the line and the instruction that was at work."""
     while traceback is not None:
-        yield traceback.tb_frame, traceback.tb_lineno
+        yield traceback.tb_frame, traceback.tb_lineno, traceback.tb_lasti
         traceback = traceback.tb_next
 
 
@@ -167,7 +182,7 @@ def _import(external: External) -> None:
 def _unconstructed(error: Exception, written: Written) -> ExternProblem | None:
     """Say which class of one's own could not be constructed, if that is the error."""
     file = f"<{_name(written)}.py>"
-    lines = [line for frame, line in _frames(error.__traceback__) if frame.f_code.co_filename == file]
+    lines = [line for frame, line, _ in _frames(error.__traceback__) if frame.f_code.co_filename == file]
     place = written.lines[lines[-1] - 1] if lines else None
     text = written.text.splitlines()
     same = [text[i] for i, origin in enumerate(written.lines) if origin is not None and origin == place]

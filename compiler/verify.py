@@ -45,6 +45,7 @@ _NODES = (
     ast.Return,
     ast.Assign,
     ast.AnnAssign,
+    ast.AugAssign,
     ast.Expr,
     ast.For,
     ast.If,
@@ -170,7 +171,7 @@ def _check_call(node: ast.Call) -> None:
             _check_lookup(node)
         case ast.Call(func=ast.Name(id="getattr")) | ast.Name() | ast.Attribute():
             pass
-        case ast.Subscript(value=ast.Attribute(attr="_modules")) | ast.Subscript(value=ast.Name(id="self")):
+        case ast.Subscript(value=owner) if _is_module(owner):
             pass
         case _:
             raise _refused(node, "calls something else than a module or a function")

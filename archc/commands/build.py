@@ -1,6 +1,7 @@
 """`archc build FILE`: checks, says what it is, prints the table or a stage, writes the source."""
 
-from typing import TYPE_CHECKING
+from textwrap import indent
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -18,11 +19,17 @@ if TYPE_CHECKING:
 @file_argument
 @parameter_option
 @click.option("--summary", is_flag=True, help="Print the table: sizes, parameters and multiply-adds of every layer.")
-@click.option("--depth", type=click.IntRange(min=1), help="How many levels of the tree the table shows.")
+@click.option(
+    "--depth", type=click.IntRange(min=1), help="How many levels of the tree to show; what lies deeper is summed up."
+)
+@click.option("--full", is_flag=True, help="Fold nothing: every round of every loop, every block opened.")
 @click.option("--receptive", is_flag=True, help="Show receptive fields and strides in the table.")
 @click.option("--input", "size", metavar="SIZES", help="Give symbolic input sizes a value: 3x128x128.")
 @click.option(
-    "--batch", type=click.IntRange(1, 10**9), help="Say how much memory the network takes at this batch size."
+    "--batch",
+    type=click.IntRange(1, 10**9),
+    help="Say how much memory training and evaluation take at this batch size: weights, activations, gradients, "
+    "optimizer.",
 )
 @click.option(
     "--format",
@@ -38,13 +45,16 @@ if TYPE_CHECKING:
     help="Print a stage: the syntax tree, the graph, the graph with its sizes, or the PyTorch source.",
 )
 @click.option("-o", "output", metavar="PATH", help="Write the PyTorch source to a file, x.py.")
-@click.option("--weights", metavar="PATH", help="Say whether weights fit: a file, or a name of torchvision's.")
+@click.option(
+    "--weights", metavar="PATH", help="Say whether weights fit: a file, a run's folder, or a name of torchvision's."
+)
 @layers_option
 def command(
     file: str,
     parameters: tuple[str, ...],
     summary: bool,
     depth: int | None,
+    full: bool,
     receptive: bool,
     size: str | None,
     batch: int | None,
@@ -60,12 +70,22 @@ def command(
     Examples:
       archc build resnet18
       archc build archs/resnet18.arch --summary --batch 64
-      archc build resnet18 -p num_classes=10 --summary --format json
+      archc build densenet121 --summary --full
+      archc build resnet18 -p num_classes=10 --format json --depth 1
       archc build resnet18 --receptive --depth 1
       archc build archs/unet.arch --summary --input 3x256x256
       archc build resnet18 --emit shapes
       archc build resnet18 -o resnet18.py
       archc build resnet18 --weights resnet18.pth
+
+    Multiply-adds are those of convolutions, linear layers, matrix products and attention, for one input in evaluation.
+    The table folds equal rounds of a loop, and closes blocks of several sizes where it would be long; json and csv
+    hold every operator, with --depth every block at that depth as a whole.
+
+    Memory (--batch) is counted in float32. Activations are in training what PyTorch keeps for the backward pass, each
+    piece of memory once, and in evaluation the most values that exist at once; gradients are as large as the
+    parameters, the optimizer's state is AdamW's, twice that (SGD with momentum half of it, without none). What the
+    algorithms of convolutions borrow comes on top.
 
     --emit ast works for a text that can be read, also when the network is wrong.
     """
@@ -97,33 +117,42 @@ def command(
         case "source":
             click.echo(network.source(), nl=False)
         case _:
-            click.echo(_summary(shaped, form, summary or receptive, depth, receptive, needed))
+            shown = Shown(form, summary or receptive or full or depth is not None, depth, full, receptive)
+            click.echo(_summary(shaped, shown, needed))
     if weights is not None:
         say(f"{weights} fits, all of it")
 
 
-def _summary(
-    shaped: ShapedGraph, form: str, whole: bool, depth: int | None, receptive: bool, needed: "Memory | None"
-) -> str:
+class Shown(NamedTuple):
+    """How a summary is shown: `whole` is with the table, the others are the options of these names."""
+
+    form: str
+    whole: bool
+    depth: int | None
+    full: bool
+    receptive: bool
+
+
+def _summary(shaped: ShapedGraph, shown: Shown, needed: "Memory | None") -> str:
     from archc.compiler.summary import as_csv, as_json, headline, markdown, table
 
-    match form:
+    match shown.form:
         case "json":
             import json
 
-            return json.dumps(as_json(shaped) | ({} if needed is None else {"memory": needed._asdict()}), indent=2)
+            memory = {} if needed is None else {"memory": needed._asdict() | {"training": needed.training}}
+            return json.dumps(as_json(shaped, levels=shown.depth) | memory, indent=2)
         case "csv":
-            return as_csv(shaped).rstrip("\n")
-        case "markdown":
-            parts = [headline(shaped), markdown(shaped, levels=depth)]
+            if needed is not None:
+                say(str(needed))
+            return as_csv(shaped, levels=shown.depth, receptive=shown.receptive).rstrip("\n")
+        case "table" if not shown.whole:
+            return headline(shaped) + ("" if needed is None else "\n" + indent(str(needed), "  "))
         case _:
-            shown = [table(shaped, levels=depth, receptive=receptive)] if whole else []
-            parts = [headline(shaped), *shown]
-    if needed is not None and len(parts) > 1:
-        parts.append(str(needed))
-    elif needed is not None:
-        parts[0] += f"\n  {needed}"
-    return "\n\n".join(parts)
+            write = markdown if shown.form == "markdown" else table
+            tree = write(shaped, levels=shown.depth, full=shown.full, receptive=shown.receptive)
+            parts = [headline(shaped, noted=False), tree, *([] if needed is None else [str(needed)])]
+            return "\n\n".join(parts)
 
 
 def _memory(shaped: ShapedGraph, batch: int) -> "Memory":

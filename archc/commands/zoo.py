@@ -4,9 +4,8 @@ from textwrap import wrap
 
 import click
 
-from archc.compiler.problems import did_you_mean
 from archc.dsl import ast
-from archc.files import open_all, zoo_members, zoo_names, zoo_text
+from archc.files import open_all, zoo_members, zoo_names, zoo_near, zoo_text
 from archc.problems import UsageProblem
 
 LINE = 100  # columns of the list
@@ -32,6 +31,8 @@ def command(name: str | None) -> None:
     if name is None:
         width = max(map(len, files))
         for file in files:
+            if not any(line.startswith("arch ") for line in zoo_text(file).splitlines()):
+                continue  # parts that networks share
             parts = (_first_line(file), ", ".join(_members(file, files)))
             lines = [line for part in parts for line in wrap(part, LINE - width - 2)]
             for number, line in enumerate(lines):
@@ -40,8 +41,7 @@ def command(name: str | None) -> None:
     members = zoo_members()
     file = name if name in files else members.get(name.lower(), ("", ""))[0]
     if not file:
-        near = did_you_mean(name, [*files, *members]) or "`archc zoo` lists them"
-        raise UsageProblem(f"the zoo has no network `{name}`; {near}")
+        raise UsageProblem(f"the zoo has no network `{name}`; {zoo_near(name)}")
     click.echo(zoo_text(file), nl=False)
 
 

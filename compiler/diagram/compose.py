@@ -12,8 +12,8 @@ from archc.compiler.diagram.outline import Group, Leaf, Outline, Trail
 from archc.compiler.diagram.picture import Box, Cell, Cluster, Drawing, Edge
 from archc.compiler.diagram.plan import Frame, Slot, is_small, node_of
 from archc.compiler.diagram.turns import turned
+from archc.compiler.folding import written
 from archc.compiler.ir import Region, ShapedGraph, Tensor
-from archc.compiler.summary import written
 from archc.compiler.values import show
 from archc.dsl import ast
 from archc.dsl.source import Span

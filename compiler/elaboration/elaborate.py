@@ -71,6 +71,7 @@ def elaborate(
         root,
         definition.unit.file.source.name,
         tuple(statements.rules.found),
+        tuple(expansion.arches),
     )
     claims = () if parameters else tuple(expansion.claims)
     found = statements.diagnostics or statements.unapplied.values()  # a mistake may be why nothing was applied
@@ -80,10 +81,11 @@ def elaborate(
 class _Expansion:
     """The expansion of one architecture."""
 
-    __slots__ = ("claims", "frame", "inputs", "outputs", "parameters", "statements")
+    __slots__ = ("arches", "claims", "frame", "inputs", "outputs", "parameters", "statements")
 
     def __init__(self, builder: Builder) -> None:
         self.statements = Statements(builder)
+        self.arches: list[ast.Arch | ast.Specialisation] = []
         self.claims: list[Claim] = []
         self.inputs: list[Input] = []
         self.outputs: list[Output] = []
@@ -94,6 +96,7 @@ class _Expansion:
         arch = definition.item
         assert isinstance(arch, ast.Arch | ast.Specialisation)
         self.frame = Frame(Use(arch.name.text, arch.name.span), None)
+        self.arches.append(arch)
         if depth > DEEPEST_SPECIALISATION:
             raise stop("E0701", arch.name.span, f"`{arch.name.text}` is a special case of itself", "leads back here")
         evaluator = self.statements.evaluator

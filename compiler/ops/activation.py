@@ -5,6 +5,7 @@ from collections.abc import Callable
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import REQUIRED, Call, Construct, Example, Expression, Op, Parameter, Problem, Weight
 from archc.compiler.ops.field import Field, identity, mixing
+from archc.compiler.ops.kept import Kept, Rule, its_input, its_output
 from archc.compiler.ops.kinds import AXIS, NON_NEGATIVE_NUMBER, NUMBER, POSITIVE, choice, optional
 from archc.compiler.ops.rules import applied, axis, construct, elementwise, floating, position, rank, same
 
@@ -20,6 +21,8 @@ def _pointwise(
     function: str = "",
     label: str = "",
     check: Callable[[Call], None] | None = None,
+    keeps: Rule = its_input,
+    overwrites: Callable[[Call], bool] = lambda call: False,
 ) -> Op:
     """Return the entry of an activation that works on each number alone.
 
@@ -48,6 +51,8 @@ def _pointwise(
         shape=shape,
         module=module,
         function=lambda call: applied(function or f"F.{name}", module(call)),
+        keeps=keeps,
+        overwrites=overwrites,
         label=lambda call: label or name,
         examples=(*plain, *((Example(use, ((4, 3, 2),)), Example(use, ((4, 6),))) if use else ())),
     )
@@ -69,9 +74,19 @@ def _check_hardtanh(call: Call) -> None:
         )
 
 
+def _with_another(call: Call) -> Kept:
+    """The input, and a value of its size on the way to the output."""
+    return Kept((0,), (), (call.y,))
+
+
+def _always(call: Call) -> bool:
+    return True
+
+
+# SiLU, hard swish and the like have an `inplace` too, but their backward pass reads the input: torch would copy it.
 POINTWISE = (
-    _pointwise("relu", "nn.ReLU", "max(0, x).", label="ReLU"),
-    _pointwise("relu6", "nn.ReLU6", "min(max(0, x), 6).", label="ReLU6"),
+    _pointwise("relu", "nn.ReLU", "max(0, x).", label="ReLU", keeps=its_output, overwrites=_always),
+    _pointwise("relu6", "nn.ReLU6", "min(max(0, x), 6).", label="ReLU6", overwrites=_always),
     _pointwise(
         "leaky_relu",
         "nn.LeakyReLU",
@@ -79,6 +94,7 @@ POINTWISE = (
         Parameter("negative_slope", NUMBER, 0.01),
         use="leaky_relu(0.2)",
         label="leaky ReLU",
+        overwrites=lambda call: call.number("negative_slope") >= 0,  # the result has the sign of the input
     ),
     _pointwise(
         "elu",
@@ -119,9 +135,10 @@ POINTWISE = (
         use="hardtanh(-2, max_val=2.5)",
         label="hard tanh",
         check=_check_hardtanh,
+        overwrites=_always,
     ),
-    _pointwise("sigmoid", "nn.Sigmoid", "1 / (1 + exp(-x)).", function="torch.sigmoid"),
-    _pointwise("tanh", "nn.Tanh", "The hyperbolic tangent.", function="torch.tanh"),
+    _pointwise("sigmoid", "nn.Sigmoid", "1 / (1 + exp(-x)).", function="torch.sigmoid", keeps=its_output),
+    _pointwise("tanh", "nn.Tanh", "The hyperbolic tangent.", function="torch.tanh", keeps=its_output),
     _pointwise(
         "softplus",
         "nn.Softplus",
@@ -130,8 +147,8 @@ POINTWISE = (
         Parameter("threshold", NUMBER, 20.0),
         use="softplus(beta=2, threshold=10)",
     ),
-    _pointwise("softsign", "nn.Softsign", "x / (1 + |x|)."),
-    _pointwise("logsigmoid", "nn.LogSigmoid", "log(sigmoid(x)).", label="log sigmoid"),
+    _pointwise("softsign", "nn.Softsign", "x / (1 + |x|).", keeps=_with_another),
+    _pointwise("logsigmoid", "nn.LogSigmoid", "log(sigmoid(x)).", label="log sigmoid", keeps=_with_another),
     _pointwise(
         "hardshrink",
         "nn.Hardshrink",
@@ -146,7 +163,7 @@ POINTWISE = (
         Parameter("lambd", NON_NEGATIVE_NUMBER, 0.5),
         use="softshrink(lambd=0.25)",
     ),
-    _pointwise("tanhshrink", "nn.Tanhshrink", "x - tanh(x)."),
+    _pointwise("tanhshrink", "nn.Tanhshrink", "x - tanh(x).", keeps=lambda call: Kept(further=(call.y,))),
     _pointwise(
         "threshold",
         "nn.Threshold",
@@ -188,6 +205,7 @@ PRELU = Op(
         keywords=[("num_parameters", call.integer("num_parameters"), 1), ("init", call.arguments["init"], 0.25)],
     ),
     weights=lambda call: (Weight("weight", (call.integer("num_parameters"),)),),
+    keeps=its_input,
     label=lambda call: "PReLU",
     examples=(
         Example("prelu", ((8, 5, 5),)),
@@ -216,6 +234,7 @@ RRELU = Op(
         "nn.RReLU",
         keywords=[("lower", call.arguments["lower"], 1.0 / 8), ("upper", call.arguments["upper"], 1.0 / 3)],
     ),
+    keeps=_with_another,
     label=lambda call: "RReLU",
     examples=(Example("rrelu", ((8, 5),)), Example("rrelu(0.1, upper=0.2)", ((8,),))),
 )
@@ -262,6 +281,7 @@ def _normalizing(name: str, torch_class: str, summary: str) -> Op:
         module=module,
         function=lambda call: applied(f"F.{name}", module(call)),
         field=lambda call, source, result: mixing(_along(call, name))(call, source, result),
+        keeps=its_output,
         label=lambda call: name.replace("_", " "),
         examples=(
             Example(name, ((10,),)),
@@ -315,6 +335,7 @@ GLU = Op(
     module=glu_module,
     function=glu_function,
     field=glu_field,
+    keeps=its_input,
     label=lambda call: "GLU",
     examples=(Example("glu", ((10,),)), Example("glu(dim=1)", ((8, 5, 5),)), Example("glu(1)", ((8, 5),))),
 )

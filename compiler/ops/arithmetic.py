@@ -6,13 +6,14 @@ from archc.compiler.ir import Tensor
 from archc.compiler.ops.combine import aligned
 from archc.compiler.ops.entry import Call, Example, Expression, Op, Parameter, Problem
 from archc.compiler.ops.field import Field, identity, mixing
+from archc.compiler.ops.kept import Kept, Rule, input_and_output, its_input, its_output, nothing
 from archc.compiler.ops.kinds import AXES, AXIS, FLAG, NON_NEGATIVE_NUMBER, NUMBER, optional
 from archc.compiler.ops.rules import FLOATING, elementwise, floating, plain, position, positions, promoted, same
 
 # ---- one number at a time
 
 
-def _unary(name: str, summary: str, template: str = "") -> Op:
+def _unary(name: str, summary: str, template: str = "", *, keeps: Rule = nothing) -> Op:
     text = template or f"torch.{name}({{0}})"
     return Op(
         name=name,
@@ -21,24 +22,25 @@ def _unary(name: str, summary: str, template: str = "") -> Op:
         parameters=(),
         shape=elementwise(name),
         function=lambda call: Expression(text, atomic=text.endswith(")")),
+        keeps=keeps,
         label=lambda call: name,
         examples=(Example(name, ((4, 5),)), Example(name, ((7,),))),
     )
 
 
 UNARY = (
-    _unary("exp", "The exponential function."),
-    _unary("log", "The natural logarithm."),
-    _unary("sqrt", "The square root."),
-    _unary("rsqrt", "1 / sqrt(x)."),
-    _unary("square", "x times x."),
-    _unary("reciprocal", "1 / x."),
-    _unary("abs", "The absolute value."),
+    _unary("exp", "The exponential function.", keeps=its_output),
+    _unary("log", "The natural logarithm.", keeps=its_input),
+    _unary("sqrt", "The square root.", keeps=its_output),
+    _unary("rsqrt", "1 / sqrt(x).", keeps=its_output),
+    _unary("square", "x times x.", keeps=its_input),
+    _unary("reciprocal", "1 / x.", keeps=its_output),
+    _unary("abs", "The absolute value.", keeps=its_input),
     _unary("neg", "-x.", "-{0}"),
     _unary("sign", "-1, 0 or 1."),
-    _unary("sin", "The sine."),
-    _unary("cos", "The cosine."),
-    _unary("erf", "The error function."),
+    _unary("sin", "The sine.", keeps=its_input),
+    _unary("cos", "The cosine.", keeps=its_input),
+    _unary("erf", "The error function.", keeps=its_input),
     _unary("floor", "Rounds down."),
     _unary("ceil", "Rounds up."),
     _unary("round", "Rounds to the nearest whole number, halves to even."),
@@ -51,6 +53,7 @@ POW = Op(
     parameters=(Parameter("exponent", NUMBER),),
     shape=elementwise("pow"),
     function=lambda call: Expression("{0} ** {exponent}", {"exponent": call.arguments["exponent"]}, atomic=False),
+    keeps=its_input,
     label=lambda call: f"pow {call.arguments['exponent']}",
     examples=(Example("pow(2)", ((4, 5),)), Example("pow(exponent=-0.5)", ((7,),))),
 )
@@ -75,6 +78,7 @@ CLAMP = Op(
     parameters=(Parameter("min", optional(NUMBER), None), Parameter("max", optional(NUMBER), None)),
     shape=clamp_shape,
     function=clamp_function,
+    keeps=its_input,
     label=lambda call: "clamp",
     examples=(Example("clamp(0, 1)", ((4, 5),)), Example("clamp(max=2.5)", ((7,),)), Example("clamp(min=-1)", ((7,),))),
 )
@@ -147,6 +151,7 @@ WHERE = Op(
     inputs=(3, 3),
     shape=where_shape,
     function=lambda call: Expression("torch.where({0}, {1}, {2})"),
+    keeps=its_input,
     label=lambda call: "where",
     examples=(
         Example("where", ((4, 5), (4, 5), (4, 5)), ("bool", "float32", "float32")),
@@ -180,6 +185,7 @@ def _reduction(
     only_one: bool = False,
     whole: bool = False,
     dtype: Callable[[str], str] = _same,
+    keeps: Rule = nothing,
 ) -> Op:
     """Return the entry of a summary over axes.
 
@@ -212,6 +218,7 @@ def _reduction(
         shape=shape,
         function=function,
         field=reduced_field,
+        keeps=keeps,
         label=lambda call: name,
         examples=(
             Example(f"{name}(1)", ((4, 5),)),
@@ -224,12 +231,12 @@ def _reduction(
 REDUCTIONS = (
     _reduction("mean", "The mean over axes."),
     _reduction("sum", "The sum over axes.", whole=True, dtype=_summed),
-    _reduction("max", "The largest number over axes.", "amax", whole=True),
-    _reduction("min", "The smallest number over axes.", "amin", whole=True),
-    _reduction("prod", "The product over an axis.", only_one=True, whole=True, dtype=_summed),
-    _reduction("var", "The variance over axes (divided by n - 1)."),
-    _reduction("std", "The standard deviation over axes (divided by n - 1)."),
-    _reduction("logsumexp", "log(sum(exp(x))) over axes."),
+    _reduction("max", "The largest number over axes.", "amax", whole=True, keeps=input_and_output),
+    _reduction("min", "The smallest number over axes.", "amin", whole=True, keeps=input_and_output),
+    _reduction("prod", "The product over an axis.", only_one=True, whole=True, dtype=_summed, keeps=input_and_output),
+    _reduction("var", "The variance over axes (divided by n - 1).", keeps=its_input),
+    _reduction("std", "The standard deviation over axes (divided by n - 1).", keeps=input_and_output),
+    _reduction("logsumexp", "log(sum(exp(x))) over axes.", keeps=input_and_output),
     _reduction("argmax", "The place of the largest number along an axis.", only_one=True, dtype=lambda dtype: "int64"),
     _reduction("argmin", "The place of the smallest number along an axis.", only_one=True, dtype=lambda dtype: "int64"),
 )
@@ -266,6 +273,12 @@ def normalize_function(call: Call) -> Expression:
     return Expression(f"F.normalize({{0}}{text})", values)
 
 
+def normalize_keeps(call: Call) -> Kept:
+    place = position(call.x, call.integer("dim"))
+    norm = call.x._replace(shape=(*call.x.shape[:place], 1, *call.x.shape[place + 1 :]))
+    return Kept((0,), (), (norm, norm))
+
+
 NORMALIZE = Op(
     name="normalize",
     role="norm",
@@ -277,6 +290,7 @@ NORMALIZE = Op(
     ),
     shape=_on_axis("normalize"),
     function=normalize_function,
+    keeps=normalize_keeps,
     label=lambda call: "normalize",
     examples=(
         Example("normalize", ((16,),)),

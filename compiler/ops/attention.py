@@ -4,6 +4,7 @@ from archc.compiler.algebra.sizes import Size
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Example, Expression, Op, Parameter, Problem, Weight
 from archc.compiler.ops.field import Field, mixing, whole
+from archc.compiler.ops.kept import Kept
 from archc.compiler.ops.kinds import FLAG, POSITIVE, POSITIVE_NUMBER, PROBABILITY, optional
 from archc.compiler.ops.rules import batched, construct, divided, elements, floating, same_dtype
 
@@ -96,6 +97,25 @@ def _attended(call: Call) -> Expression:
     return Expression(f"{{module}}({inputs}, need_weights=False)[0]")
 
 
+def multihead_attention_keeps(call: Call) -> Kept:
+    """The inputs with the length first, their projections, the result before the last one, and how much is attended."""
+    (query, key, value), width = _streams(call), _widths(call)[0]
+    seen = key.shape[0] + call.flag("add_bias_kv") + call.flag("add_zero_attn")
+    dropped = call.number("dropout") > 0
+    projected = query._replace(shape=(query.shape[0], width))
+    of_seen = query._replace(shape=(seen, width))
+    if len(call.inputs) == 1:
+        kept = [query, query._replace(shape=(3, *query.shape)), *[projected] * (2 * dropped)]
+    else:
+        kept = [query, key, value, projected, of_seen, of_seen]
+    heads = call.integer("num_heads")
+    if dropped:  # written out: the weights, those that are dropped, and what is left
+        weights = [query._replace(shape=(heads, query.shape[0], seen))] * 3
+    else:
+        weights = [query._replace(shape=(heads, query.shape[0]))]
+    return Kept((), (), (*kept, projected, *weights))
+
+
 MULTIHEAD_ATTENTION = Op(
     name="multihead_attention",
     inferred=("embed_dim", "kdim", "vdim"),
@@ -128,6 +148,7 @@ MULTIHEAD_ATTENTION = Op(
     weights=multihead_attention_weights,
     macs=multihead_attention_macs,
     field=_attended_field,
+    keeps=multihead_attention_keeps,
     label=lambda call: f"attention, {call.integer('num_heads')} heads",
     examples=(
         Example("multihead_attention(4)", ((7, 16),)),
@@ -184,6 +205,13 @@ def dot_product_macs(call: Call) -> Size:
     return elements(query.shape) * key.shape[-2] + elements(call.y.shape) * value.shape[-2]
 
 
+def dot_product_keeps(call: Call) -> Kept:
+    query, key, value = call.inputs
+    if len(query.shape) == 3 and query.shape[-1] == value.shape[-1]:  # torch's fused function: the sums of its rows
+        return Kept((0, 1, 2), (0,), (query._replace(shape=query.shape[:-1]),))
+    return Kept((2,), (), (query, key, query._replace(shape=(*query.shape[:-1], key.shape[-2]))))
+
+
 SCALED_DOT_PRODUCT_ATTENTION = Op(
     name="scaled_dot_product_attention",
     role="attention",
@@ -194,6 +222,7 @@ SCALED_DOT_PRODUCT_ATTENTION = Op(
     function=dot_product_function,
     macs=dot_product_macs,
     field=_attended_field,
+    keeps=dot_product_keeps,
     label=lambda call: "attention",
     examples=(
         Example("scaled_dot_product_attention", ((4, 7, 8), (4, 9, 8), (4, 9, 6))),

@@ -4,6 +4,7 @@ from archc.compiler.algebra.sizes import Size
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Example, Expression, Op, Parameter, Problem
 from archc.compiler.ops.field import Along, Field, alike, identity
+from archc.compiler.ops.kept import Kept, Rule, nothing
 from archc.compiler.ops.kinds import AXIS, NUMBER, optional
 from archc.compiler.ops.rules import FLOATING, position, promoted, rank
 from archc.compiler.ops.together import projection, to_add, to_concat
@@ -59,7 +60,9 @@ def _mismatch(call: Call, name: str, first: int, second: int, why: str) -> Probl
     )
 
 
-def _arithmetic(name: str, summary: str, role: str, several: str, number: str, *, counts: bool = False) -> Op:
+def _arithmetic(
+    name: str, summary: str, role: str, several: str, number: str, *, counts: bool = False, keeps: Rule = nothing
+) -> Op:
     """Return the entry of arithmetic on values, or on one value and a number.
 
     `several` joins two values and is used again for each further one; `number` is the text for a value and a number.
@@ -112,6 +115,7 @@ def _arithmetic(name: str, summary: str, role: str, several: str, number: str, *
         counts=counts,
         shape=shape,
         function=function,
+        keeps=keeps,
         label=lambda call: name if call.arguments["other"] is None else f"{name} {call.arguments['other']}",
         examples=(
             Example(name, ((4, 5, 6), (4, 5, 6))),
@@ -145,14 +149,28 @@ def _with_number(template: str, other: object, x: Tensor) -> Expression:
     return Expression(template, {"other": other}, atomic=template.endswith(")"))
 
 
+def _with_between(call: Call) -> Kept:
+    """The inputs, and the result of each step but the last."""
+    return Kept(tuple(range(len(call.inputs))), (), (call.y,) * (len(call.inputs) - 2))
+
+
+def _factors(call: Call) -> Kept:
+    return Kept() if len(call.inputs) == 1 else _with_between(call)
+
+
 ARITHMETIC = (
     _arithmetic("add", "Adds values, or a number.", "combine", "{} + {}", "{0} + {other}"),
     _arithmetic(
         "sub", "Subtracts the further values from the first, or a number.", "combine", "{} - {}", "{0} - {other}"
     ),
-    _arithmetic("mul", "Multiplies values, or by a number.", "combine", "{} * {}", "{0} * {other}"),
+    _arithmetic("mul", "Multiplies values, or by a number.", "combine", "{} * {}", "{0} * {other}", keeps=_factors),
     _arithmetic(
-        "div", "Divides the first value by the further ones, or by a number.", "combine", "{} / {}", "{0} / {other}"
+        "div",
+        "Divides the first value by the further ones, or by a number.",
+        "combine",
+        "{} / {}",
+        "{0} / {other}",
+        keeps=_factors,
     ),
     _arithmetic(
         "maximum",
@@ -161,6 +179,7 @@ ARITHMETIC = (
         "torch.maximum({}, {})",
         "{0}.clamp(min={other})",
         counts=True,
+        keeps=_with_between,
     ),
     _arithmetic(
         "minimum",
@@ -169,6 +188,7 @@ ARITHMETIC = (
         "torch.minimum({}, {})",
         "{0}.clamp(max={other})",
         counts=True,
+        keeps=_with_between,
     ),
 )
 

@@ -7,6 +7,7 @@ from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Construct, Example, Op, Parameter, Problem, Weight
 from archc.compiler.ops.field import Along, Field, windows
 from archc.compiler.ops.given import accepting_weights, functional
+from archc.compiler.ops.kept import Kept, what_it_weighs
 from archc.compiler.ops.kinds import COUNT_PER_AXIS, FLAG, PADDING, POSITIVE, SIZE_PER_AXIS, choice
 from archc.compiler.ops.rules import construct, divided, elements, folded, spatial, times
 
@@ -146,6 +147,21 @@ def _short(values: tuple[int, ...]) -> str:
     return str(values[0]) if len(set(values)) == 1 else "×".join(map(str, values))
 
 
+def conv_keeps(call: Call) -> Kept:
+    mode = call.text("padding_mode")
+    if mode == "zeros":
+        return what_it_weighs(call)
+    axes = len(call.x.shape) - 1
+    padding = _padding(call, axes)
+    sides = (0,) * axes if isinstance(padding, str) else tuple(2 * each for each in padding)
+    if padding == "same":
+        kernels, dilations = call.each("kernel_size", axes), call.each("dilation", axes)
+        sides = tuple(d * (k - 1) for k, d in zip(kernels, dilations, strict=True))
+    padded = tuple(size + more for size, more in zip(call.x.shape[1:], sides, strict=True))
+    edge = call.x._replace(shape=(call.x.shape[0], *padded))
+    return Kept(() if mode == "circular" else (0,), (), (edge,))
+
+
 CONV = Op(
     name="conv",
     inferred=("in_channels",),
@@ -166,6 +182,7 @@ CONV = Op(
     weights=conv_weights,
     macs=conv_macs,
     field=conv_field,
+    keeps=conv_keeps,
     label=lambda call: _label(call, "conv"),
     examples=(
         Example("conv(6, 5, padding=2)", ((1, 28, 28),)),
@@ -275,6 +292,7 @@ CONV_TRANSPOSE = Op(
     weights=transpose_weights,
     macs=transpose_macs,
     field=transpose_field,
+    keeps=what_it_weighs,
     label=lambda call: _label(call, "conv transpose"),
     examples=(
         Example("conv_transpose(64, 2, stride=2)", ((128, 4, 4),)),

@@ -6,6 +6,7 @@ from archc.compiler.algebra.sizes import Size, Symbolic
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Example, Expression, Op, Parameter, Problem
 from archc.compiler.ops.field import Along, Field, identity, lost, mixing
+from archc.compiler.ops.kept import Kept, view
 from archc.compiler.ops.kinds import AXES, AXIS, EXPANDED, FLAG, INTEGER, POSITIVE, SIZES
 from archc.compiler.ops.rules import axis, position, positions, same, times
 from archc.compiler.ops.symbolic import placed
@@ -123,6 +124,7 @@ EXPAND = Op(
     shape=expand_shape,
     function=expand_function,
     field=expand_field,
+    keeps=view("turned"),
     label=lambda call: f"expand {call.y}",
     examples=(Example("expand([4, -1])", ((1, 5),)), Example("expand((-1, 3, 6))", ((4, 3, 1),))),
 )
@@ -206,6 +208,7 @@ TOPK = Op(
     shape=topk_shape,
     function=_two("topk", ("k", None), ("dim", -1), ("largest", True), ("sorted", True)),
     field=lost,
+    keeps=lambda call: Kept((), (1,)),
     label=lambda call: f"top {call.integer('k')}",
     examples=(Example("topk(2)", ((4, 5),)), Example("topk(1, dim=1, largest=false)", ((4, 5),))),
 )
@@ -225,6 +228,7 @@ SORT = Op(
     shape=sort_shape,
     function=_two("sort", ("dim", -1), ("descending", False)),
     field=lost,
+    keeps=lambda call: Kept((), (1,)),
     label=lambda call: "sort",
     examples=(Example("sort", ((4, 5),)), Example("sort(1, descending=true)", ((4, 5),))),
 )

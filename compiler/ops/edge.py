@@ -4,6 +4,7 @@ from archc.compiler.algebra.sizes import Size, Symbolic, symbol
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Example, Expression, Op, Parameter, Problem
 from archc.compiler.ops.field import Along, Field, identity
+from archc.compiler.ops.kept import Kept, view
 from archc.compiler.ops.kinds import NUMBER, SIDES, SIZES_PER_AXIS, choice, optional
 from archc.compiler.ops.rules import axis, batched, floating, times
 from archc.compiler.ops.symbolic import placed
@@ -112,6 +113,7 @@ PAD = Op(
     shape=pad_shape,
     function=pad_function,
     field=pad_field,
+    keeps=lambda call: Kept((0,) if call.text("mode") in ("reflect", "replicate") else ()),
     label=lambda call: f"pad to {'×'.join(map(str, call.y.shape[1:]))}",
     examples=(
         Example("pad(2)", ((3, 5, 6),)),
@@ -229,6 +231,7 @@ CROP = Op(
     shape=crop_shape,
     function=crop_function,
     field=crop_field,
+    keeps=view("turned"),
     label=lambda call: f"crop to {'×'.join(map(str, call.y.shape[1:]))}",
     examples=(
         Example("crop(4)", ((3, 9, 8),)),

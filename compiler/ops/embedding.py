@@ -4,6 +4,7 @@ from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Construct, Example, Op, Parameter, Problem, Weight
 from archc.compiler.ops.field import Field, identity
 from archc.compiler.ops.given import accepting_weights, functional
+from archc.compiler.ops.kept import its_input
 from archc.compiler.ops.kinds import FLAG, INTEGER, NUMBER, POSITIVE, POSITIVE_NUMBER, optional
 from archc.compiler.ops.rules import construct
 
@@ -60,6 +61,7 @@ EMBEDDING = Op(
     module=embedding_module,
     weights=lambda call: (Weight("weight", (call.integer("num_embeddings"), call.integer("embedding_dim"))),),
     field=lambda call, source, result: Field((*identity(call.x), None)),
+    keeps=its_input,
     label=lambda call: f"embedding {call.integer('num_embeddings')}×{call.integer('embedding_dim')}",
     examples=(
         Example("embedding(100, 16)", ((7,),), ("int64",)),

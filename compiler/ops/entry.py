@@ -7,6 +7,8 @@ from archc.compiler.algebra.conditions import Conditions
 from archc.compiler.algebra.sizes import Size, symbols
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.field import Rule, alike
+from archc.compiler.ops.kept import Rule as KeptRule
+from archc.compiler.ops.kept import nothing
 from archc.dsl.diagnostics import Label
 from archc.dsl.source import Span
 
@@ -313,6 +315,9 @@ class Op(NamedTuple):
     weights     the tensors its module keeps, in torch's order
     macs        multiply-adds for one sample, exact; of convolutions, linear layers, matrix products and attention
     field       which places of its inputs a place of its outputs reads; one that changes no size reads its own place
+    keeps       what a use keeps in memory for the backward pass
+    overwrites  whether a use can leave its result in the memory of its input, by torch's `inplace`, at no cost: its
+                backward pass reads the result and not the input
     label       what a diagram writes in its box
     external    of a class of one's own, whose weights and cost nobody here knows: how it is imported
     inferred    torch's parameters that the input's sizes determine here; where torch's come first, the first of them
@@ -336,6 +341,8 @@ class Op(NamedTuple):
     weights: Callable[[Call], tuple[Weight, ...]] = no_weights
     macs: Callable[[Call], Size] = no_macs
     field: Rule = alike
+    keeps: KeptRule = nothing
+    overwrites: Callable[[Call], bool] = lambda call: False
     label: Callable[[Call], str] | None = None
     external: External | None = None
     inferred: tuple[str, ...] = ()

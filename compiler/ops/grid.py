@@ -4,6 +4,7 @@ from archc.compiler.algebra.sizes import Size
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Example, Expression, Op, Parameter, Problem
 from archc.compiler.ops.field import lost
+from archc.compiler.ops.kept import its_inputs
 from archc.compiler.ops.kinds import FLAG, SIZES_PER_AXIS, choice, optional
 from archc.compiler.ops.rules import batched, floating, same_dtype, spatial, times
 from archc.compiler.ops.symbolic import placed
@@ -129,6 +130,7 @@ GRID_SAMPLE = Op(
     shape=grid_sample_shape,
     function=grid_sample_function,
     field=lost,
+    keeps=its_inputs,
     label=lambda call: "grid sample",
     examples=(
         Example("grid_sample", ((3, 8, 9), (5, 6, 2))),

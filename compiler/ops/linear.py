@@ -5,6 +5,7 @@ from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Construct, Example, Op, Parameter, Problem, Weight
 from archc.compiler.ops.field import mixing
 from archc.compiler.ops.given import accepting_weights, functional
+from archc.compiler.ops.kept import its_inputs, what_it_weighs
 from archc.compiler.ops.kinds import FLAG, POSITIVE
 from archc.compiler.ops.rules import construct, elements, floating
 
@@ -55,6 +56,7 @@ LINEAR = Op(
     weights=linear_weights,
     macs=linear_macs,
     field=mixing(-1),
+    keeps=what_it_weighs,
     label=lambda call: f"linear {call.integer('out_features')}",
     examples=(
         Example("linear(10)", ((84,),)),
@@ -115,6 +117,7 @@ BILINEAR = Op(
     weights=bilinear_weights,
     macs=bilinear_macs,
     field=mixing(-1),
+    keeps=its_inputs,
     label=lambda call: f"bilinear {call.integer('out_features')}",
     examples=(
         Example("bilinear(5)", ((3,), (4,))),

@@ -5,6 +5,7 @@ from archc.compiler.ir import Tensor
 from archc.compiler.ops.combine import aligned
 from archc.compiler.ops.entry import Call, Example, Expression, Op, Problem
 from archc.compiler.ops.field import Along, Field, alike
+from archc.compiler.ops.kept import Kept
 from archc.compiler.ops.rules import elements, rank, same_dtype
 
 
@@ -89,6 +90,17 @@ def matmul_field(call: Call, source: int, result: int) -> Field:
     return stacked._replace(axes=(*stacked.axes, *((kept, None) if source == 0 else (None, kept))))
 
 
+def matmul_keeps(call: Call) -> Kept:
+    inputs, further = [], []
+    for number, x in enumerate(call.inputs):
+        front = call.y.shape[:-2]
+        if len(x.shape) > 2 and x.shape[:-2] != front:  # written out for each of the matrices beside it
+            further.append(call.y._replace(shape=(*front, *x.shape[-2:])))
+        else:
+            inputs.append(number)
+    return Kept(tuple(inputs), (), tuple(further))
+
+
 MATMUL = Op(
     name="matmul",
     role="combine",
@@ -100,6 +112,7 @@ MATMUL = Op(
     function=lambda call: Expression("{0} @ {1}", atomic=False),
     macs=matmul_macs,
     field=matmul_field,
+    keeps=matmul_keeps,
     label=lambda call: "matmul",
     examples=(
         Example("matmul", ((4, 5), (5, 6))),

@@ -2,6 +2,7 @@
 
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Construct, Example, Expression, Op, Parameter, Problem, Weight
+from archc.compiler.ops.kept import Kept
 from archc.compiler.ops.kinds import (
     AXES,
     FLAG,
@@ -51,6 +52,11 @@ def _statistics(call: Call, channels: int) -> tuple[Weight, ...]:
     )
 
 
+def _with_statistics(call: Call, statistics: Tensor) -> Kept:
+    """The input, and what the mean and the deviation are."""
+    return Kept((0,), (), (statistics, statistics))
+
+
 # ---- batch_norm
 
 
@@ -85,6 +91,7 @@ BATCH_NORM = Op(
         ],
     ),
     weights=lambda call: (*_affine(call, _channels(call)), *_statistics(call, _channels(call))),
+    keeps=lambda call: _with_statistics(call, Tensor(call.x.shape[:1], batched=False)),
     label=lambda call: "batch norm",
     examples=(
         Example("batch_norm", ((64, 8, 8),)),
@@ -113,6 +120,12 @@ def instance_norm_shape(call: Call) -> tuple[Tensor, ...]:
     return same(call)
 
 
+def instance_norm_keeps(call: Call) -> Kept:
+    # Mean, deviation, and the weight and the running statistics once for each sample.
+    count = 2 + call.flag("affine") + 2 * call.flag("track_running_stats")
+    return Kept((0,), (), (Tensor(call.x.shape[:1]),) * count)
+
+
 INSTANCE_NORM = Op(
     name="instance_norm",
     inferred=("num_features",),
@@ -138,6 +151,7 @@ INSTANCE_NORM = Op(
         ],
     ),
     weights=lambda call: (*_affine(call, _channels(call)), *_statistics(call, _channels(call))),
+    keeps=instance_norm_keeps,
     label=lambda call: "instance norm",
     examples=(
         Example("instance_norm", ((6, 4, 4),)),
@@ -177,6 +191,7 @@ GROUP_NORM = Op(
         ],
     ),
     weights=lambda call: _affine(call, _channels(call)),
+    keeps=lambda call: _with_statistics(call, Tensor((call.integer("num_groups"),))),
     label=lambda call: f"group norm {call.integer('num_groups')}",
     examples=(
         Example("group_norm(32)", ((64, 4, 4),)),
@@ -246,6 +261,11 @@ def layer_norm_weights(call: Call) -> tuple[Weight, ...]:
     return (weight, Weight("bias", sizes)) if call.flag("bias") else (weight,)
 
 
+def _over_axes_statistics(call: Call) -> Tensor:
+    places = positions(call)
+    return call.x._replace(shape=tuple(1 if i in places else size for i, size in enumerate(call.x.shape)))
+
+
 LAYER_NORM = Op(
     name="layer_norm",
     inferred=("normalized_shape",),
@@ -261,6 +281,7 @@ LAYER_NORM = Op(
     module=lambda call: _over_axes_module("nn.LayerNorm", "layer_norm", call),
     apply=lambda call: _over_axes_apply("layer_norm", call),
     weights=layer_norm_weights,
+    keeps=lambda call: _with_statistics(call, _over_axes_statistics(call)),
     label=lambda call: "layer norm",
     examples=(
         Example("layer_norm", ((7, 16),)),
@@ -269,6 +290,12 @@ LAYER_NORM = Op(
         Example("layer_norm(elementwise_affine=false)", ((16,),)),
     ),
 )
+
+
+def rms_norm_keeps(call: Call) -> Kept:
+    scaled = (call.x,) if call.flag("elementwise_affine") else ()
+    return Kept((0,), (), (_over_axes_statistics(call), *scaled))
+
 
 RMS_NORM = Op(
     name="rms_norm",
@@ -286,6 +313,7 @@ RMS_NORM = Op(
     weights=lambda call: (
         (Weight("weight", _normalized_sizes(call, "rms_norm")),) if call.flag("elementwise_affine") else ()
     ),
+    keeps=rms_norm_keeps,
     label=lambda call: "RMS norm",
     examples=(
         Example("rms_norm", ((7, 16),)),
@@ -301,6 +329,11 @@ RMS_NORM = Op(
 def local_response_norm_shape(call: Call) -> tuple[Tensor, ...]:
     spatial(call, "local_response_norm")
     return same(call)
+
+
+def local_response_norm_keeps(call: Call) -> Kept:
+    padded = call.x._replace(shape=(call.x.shape[0] + call.integer("size") - 1, *call.x.shape[1:]))
+    return Kept((0,), (), (padded, call.x, call.x))  # the squares with an edge, their mean, and its power
 
 
 LOCAL_RESPONSE_NORM = Op(
@@ -321,6 +354,7 @@ LOCAL_RESPONSE_NORM = Op(
             (name, call.arguments[name], default) for name, default in (("alpha", 1e-4), ("beta", 0.75), ("k", 1.0))
         ],
     ),
+    keeps=local_response_norm_keeps,
     label=lambda call: "local response norm",
     examples=(
         Example("local_response_norm(5)", ((16, 4, 4),)),

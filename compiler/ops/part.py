@@ -6,6 +6,7 @@ from archc.compiler.algebra.sizes import Size
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Example, Expression, Op, Parameter, Problem
 from archc.compiler.ops.field import Along, Field, identity, lost
+from archc.compiler.ops.kept import Kept, view
 from archc.compiler.ops.kinds import (
     AXIS,
     INTEGER,
@@ -101,6 +102,7 @@ SLICE = Op(
     shape=slice_shape,
     function=slice_function,
     field=slice_field,
+    keeps=view("turned"),
     label=lambda call: "slice",
     examples=(
         Example("slice(1, 2, 6)", ((8, 5),)),
@@ -139,6 +141,7 @@ SELECT = Op(
         _index(position(call.x, call.integer("dim")), "{index}", call.x), {"index": call.integer("index")}
     ),
     field=select_field,
+    keeps=view("turned"),
     label=lambda call: "select",
     examples=(
         Example("select(1, 0)", ((7, 16),)),
@@ -190,6 +193,7 @@ TAKE = Op(
     shape=take_shape,
     function=lambda call: Expression(_index(position(call.x, call.integer("dim")), "{1}", call.x)),
     field=lost,
+    keeps=lambda call: Kept((1,)),
     label=lambda call: "take",
     examples=(
         Example("take", ((13, 4), (3, 3)), ("float32", "int64"), (0, 1)),
@@ -288,6 +292,7 @@ CHUNK = Op(
         "{0}.chunk({chunks}, dim={dim})", {"chunks": call.integer("chunks"), "dim": call.integer("dim")}
     ),
     field=pieces_field,
+    keeps=view("turned"),
     label=lambda call: f"chunk {call.integer('chunks')}",
     examples=(Example("chunk(2)", ((8, 5),)), Example("chunk(3, dim=-1)", ((8, 5),)), Example("chunk(1)", ((8,),))),
 )
@@ -333,6 +338,7 @@ SPLIT = Op(
     shape=split_shape,
     function=split_function,
     field=pieces_field,
+    keeps=view("turned"),
     label=lambda call: "split",
     examples=(Example("split([2, 6])", ((8, 5),)), Example("split((1, 3, 1), dim=2)", ((8, 5),))),
 )

@@ -6,6 +6,7 @@ from archc.compiler.algebra.sizes import Size
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Construct, Example, Expression, Op, Parameter, Problem
 from archc.compiler.ops.field import Along, Field, windows
+from archc.compiler.ops.kept import Kept, Rule, its_input
 from archc.compiler.ops.kinds import (
     COUNT_PER_AXIS,
     FLAG,
@@ -142,6 +143,12 @@ def _max_places(call: Call) -> tuple[Tensor, ...]:
     return (y, y._replace(dtype="int64")) if call.flag("return_indices") else (y,)
 
 
+def max_pool_keeps(call: Call) -> Kept:
+    if call.flag("return_indices"):
+        return Kept((0,), (1,))
+    return Kept((0,), (), (call.y._replace(dtype="int64"),))
+
+
 MAX_POOL = Op(
     name="max_pool",
     role="pooling",
@@ -159,6 +166,7 @@ MAX_POOL = Op(
     module=_max_module,
     function=_function("max_pool", _max_module),
     field=_window_field,
+    keeps=max_pool_keeps,
     label=_label("max pool"),
     examples=(
         Example("max_pool(3, stride=2, padding=1)", ((16, 112, 112),)),
@@ -211,6 +219,7 @@ AVG_POOL = Op(
     module=avg_pool_module,
     function=_function("avg_pool", avg_pool_module),
     field=_window_field,
+    keeps=its_input,
     label=_label("avg pool"),
     examples=(
         Example("avg_pool(2)", ((6, 28, 28),)),
@@ -242,6 +251,7 @@ LP_POOL = Op(
     module=_lp_module,
     function=_function("lp_pool", _lp_module),
     field=_window_field,
+    keeps=lambda call: Kept((0,), (), (call.x, *[call.y] * 4)),
     label=_label("lp pool"),
     examples=(
         Example("lp_pool(2, 3)", ((6, 9, 10),)),
@@ -296,7 +306,15 @@ def _adaptive_module(callee: str) -> Callable[[Call], Construct]:
     return module
 
 
-def _adaptive_op(name: str, summary: str, callee: str, label: str) -> Op:
+def _adaptive_keeps(call: Call) -> Kept:
+    return Kept(() if all(size == 1 for size in _output_size(call)) else (0,))  # one mean needs sizes only
+
+
+def _adaptive_max_keeps(call: Call) -> Kept:
+    return Kept((0,), (), (call.y._replace(dtype="int64"),))
+
+
+def _adaptive_op(name: str, summary: str, callee: str, label: str, keeps: Rule) -> Op:
     module = _adaptive_module(callee)
     return Op(
         name=name,
@@ -307,6 +325,7 @@ def _adaptive_op(name: str, summary: str, callee: str, label: str) -> Op:
         module=module,
         function=_function(name, module),
         field=adaptive_field,
+        keeps=keeps,
         label=lambda call: f"{label} to {'×'.join(map(str, call.y.shape[1:]))}",
         examples=(
             Example(f"{name}(7)", ((16, 14, 15),)),
@@ -318,13 +337,18 @@ def _adaptive_op(name: str, summary: str, callee: str, label: str) -> Op:
 
 
 ADAPTIVE_AVG_POOL = _adaptive_op(
-    "adaptive_avg_pool", "Takes means so that the output has a given size.", "nn.AdaptiveAvgPool{}d", "avg pool"
+    "adaptive_avg_pool",
+    "Takes means so that the output has a given size.",
+    "nn.AdaptiveAvgPool{}d",
+    "avg pool",
+    _adaptive_keeps,
 )
 ADAPTIVE_MAX_POOL = _adaptive_op(
     "adaptive_max_pool",
     "Takes largest values so that the output has a given size.",
     "nn.AdaptiveMaxPool{}d",
     "max pool",
+    _adaptive_max_keeps,
 )
 
 

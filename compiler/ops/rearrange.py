@@ -1,12 +1,14 @@
 """`rearrange("c h w -> (h w) c")`: splits, orders and joins axes by name; the batch is not written."""
 
 import re
+from itertools import pairwise
 from typing import NamedTuple
 
 from archc.compiler.algebra.sizes import Size
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Example, Expression, Op, Parameter, Problem
 from archc.compiler.ops.field import Field, joined
+from archc.compiler.ops.kept import Kept
 from archc.compiler.ops.kinds import TEXT
 from archc.compiler.ops.rules import elements
 
@@ -169,6 +171,18 @@ def rearrange_field(call: Call, source: int, result: int) -> Field:
     return joined(groups, picked, split)
 
 
+def rearrange_keeps(call: Call) -> Kept:
+    pattern, _ = _solved(call)
+    names = [name for group in pattern.left for name in group]
+    groups = [[names.index(name) for name in group] for group in pattern.right]
+    order = [place for group in groups for place in group]
+    if order == sorted(order):
+        return Kept(view="joined" if any(len(group) > 1 for group in groups) else "ordered")
+    # Axes that stand apart are joined in memory of their own.
+    apart = any(b != a + 1 for group in groups for a, b in pairwise(group))
+    return Kept(view="" if apart else "turned")
+
+
 REARRANGE = Op(
     name="rearrange",
     role="shape",
@@ -177,6 +191,7 @@ REARRANGE = Op(
     shape=rearrange_shape,
     function=rearrange_function,
     field=rearrange_field,
+    keeps=rearrange_keeps,
     label=lambda call: call.text("pattern") if len(call.text("pattern")) <= 40 else "rearrange",
     examples=(
         Example('rearrange("c h w -> (h w) c")', ((3, 4, 5),)),

@@ -4,6 +4,7 @@ from archc.compiler.algebra.sizes import Size
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Construct, Example, Op, Parameter, Problem, Statements, Weight
 from archc.compiler.ops.field import whole
+from archc.compiler.ops.kept import input_and_output
 from archc.compiler.ops.kinds import COUNT, FLAG, POSITIVE, PROBABILITY, choice
 from archc.compiler.ops.rules import batched, construct, floating
 
@@ -150,6 +151,7 @@ LSTM = Op(
     weights=lambda call: _weights(call, 4),
     macs=lambda call: _macs(call, 4),
     field=whole,
+    keeps=input_and_output,
     label=lambda call: f"LSTM {call.integer('hidden_size')}",
     examples=(
         Example("lstm(6)", ((7, 5),)),
@@ -172,6 +174,7 @@ GRU = Op(
     weights=lambda call: _weights(call, 3),
     macs=lambda call: _macs(call, 3),
     field=whole,
+    keeps=input_and_output,
     label=lambda call: f"GRU {call.integer('hidden_size')}",
     examples=(
         Example("gru(6)", ((7, 5),)),
@@ -193,6 +196,7 @@ RNN = Op(
     weights=lambda call: _weights(call, 1),
     macs=lambda call: _macs(call, 1),
     field=whole,
+    keeps=input_and_output,
     label=lambda call: f"RNN {call.integer('hidden_size')}",
     examples=(
         Example("rnn(6)", ((7, 5),)),

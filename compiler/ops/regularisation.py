@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 
+from archc.compiler.algebra.sizes import Size
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Example, Op, Parameter, Problem
+from archc.compiler.ops.kept import Kept
 from archc.compiler.ops.kinds import PROBABILITY, choice
 from archc.compiler.ops.rules import batched, construct, elementwise, floating, same, spatial
 
@@ -14,6 +16,12 @@ def _label(name: str) -> Callable[[Call], str]:
     return lambda call: f"{name} {call.arguments['p']}"
 
 
+def _mask(call: Call, shape: tuple[Size, ...], *, batched: bool = True) -> Kept:
+    if call.number("p") == 0:
+        return Kept(view="ordered")
+    return Kept(further=(Tensor(shape, call.x.dtype, batched and call.x.batched),))
+
+
 DROPOUT = Op(
     name="dropout",
     role="regularisation",
@@ -21,6 +29,7 @@ DROPOUT = Op(
     parameters=(P,),
     shape=elementwise("dropout"),
     module=lambda call: construct("nn.Dropout", keywords=[("p", call.arguments["p"], 0.5)]),
+    keeps=lambda call: _mask(call, call.x.shape),
     label=_label("dropout"),
     examples=(Example("dropout", ((10,),)), Example("dropout(0.2)", ((4, 5, 6),)), Example("dropout(p=0)", ((4, 6),))),
 )
@@ -32,6 +41,7 @@ ALPHA_DROPOUT = Op(
     parameters=(P,),
     shape=elementwise("alpha_dropout"),
     module=lambda call: construct("nn.AlphaDropout", keywords=[("p", call.arguments["p"], 0.5)]),
+    keeps=lambda call: _mask(call, call.x.shape),
     label=_label("alpha dropout"),
     examples=(Example("alpha_dropout", ((10,),)), Example("alpha_dropout(0.2)", ((4, 5, 6),))),
 )
@@ -49,6 +59,7 @@ FEATURE_DROPOUT = Op(
     parameters=(P,),
     shape=feature_dropout_shape,
     module=lambda call: construct(f"nn.Dropout{len(call.x.shape) - 1}d", keywords=[("p", call.arguments["p"], 0.5)]),
+    keeps=lambda call: _mask(call, (call.x.shape[0], *[1] * (len(call.x.shape) - 1))),
     label=_label("feature dropout"),
     examples=(
         Example("feature_dropout", ((4, 5, 6),)),
@@ -75,6 +86,7 @@ FEATURE_ALPHA_DROPOUT = Op(
     parameters=(P,),
     shape=feature_alpha_dropout_shape,
     module=lambda call: construct("nn.FeatureAlphaDropout", keywords=[("p", call.arguments["p"], 0.5)]),
+    keeps=lambda call: _mask(call, (call.x.shape[0], *[1] * (len(call.x.shape) - 1))),
     label=_label("feature alpha dropout"),
     examples=(Example("feature_alpha_dropout", ((4, 5, 6),)), Example("feature_alpha_dropout(0.2)", ((4,),))),
 )
@@ -93,6 +105,7 @@ STOCHASTIC_DEPTH = Op(
     parameters=(Parameter("p", PROBABILITY), Parameter("mode", choice("batch", "row"), "row")),
     shape=stochastic_depth_shape,
     module=lambda call: construct("torchvision.ops.StochasticDepth", call.arguments["p"], call.text("mode")),
+    keeps=lambda call: _mask(call, (1,) * len(call.x.shape), batched=call.text("mode") == "row"),
     label=_label("stochastic depth"),
     examples=(
         Example("stochastic_depth(0.2)", ((4, 5, 6),)),

@@ -7,6 +7,7 @@ from archc.compiler.algebra.sizes import Size, Symbolic, symbols
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Construct, Example, Expression, Op, Parameter, Problem
 from archc.compiler.ops.field import Along, Field, Rule, identity, mixing
+from archc.compiler.ops.kept import Kept
 from archc.compiler.ops.kinds import FLAG, POSITIVE, SCALE_PER_AXIS, SIZE_PER_AXIS, SIZES_PER_AXIS, choice, optional
 from archc.compiler.ops.rules import applied, batched, construct, divided, spatial, times
 from archc.compiler.ops.symbolic import placed
@@ -210,6 +211,7 @@ def _resampling(name: str, summary: str, size: Parameter, *more: Parameter, exam
         shape=_interpolated(name),
         module=_interpolate_construct if name == "upsample" else None,
         function=_interpolate_function,
+        keeps=lambda call: Kept((0,) if call.text("mode") == "area" else ()),
         field=interpolate_field,
         label=lambda call: f"{call.text('mode')} to {'×'.join(map(str, call.y.shape[1:]))}",
         examples=examples,

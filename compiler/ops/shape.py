@@ -7,6 +7,7 @@ from archc.compiler.algebra.sizes import NotExact, Size, symbols
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Example, Expression, Op, Parameter, Problem
 from archc.compiler.ops.field import Along, Field, identity, joined
+from archc.compiler.ops.kept import view
 from archc.compiler.ops.kinds import AXES, AXIS, AXIS_LIST, SHAPE
 from archc.compiler.ops.rules import axis, construct, elements, plain, position, positions, rank, times
 from archc.compiler.ops.symbolic import placed
@@ -55,6 +56,7 @@ FLATTEN = Op(
     ),
     function=flatten_function,
     field=flatten_field,
+    keeps=view("joined"),
     label=lambda call: "flatten",
     examples=(
         Example("flatten", ((16, 5, 5),)),
@@ -159,6 +161,7 @@ UNFLATTEN = Op(
     shape=unflatten_shape,
     function=unflatten_function,
     field=regrouped_field,
+    keeps=view("ordered"),
     label=lambda call: "unflatten",
     examples=(
         Example("unflatten(1, [4, 6])", ((24,),)),
@@ -192,6 +195,7 @@ RESHAPE = Op(
     shape=reshape_shape,
     function=reshape_function,
     field=regrouped_field,
+    keeps=view("joined"),
     label=lambda call: f"reshape {call.y}",
     examples=(
         Example("reshape([4, 6])", ((24,),)),
@@ -245,8 +249,10 @@ PERMUTE = Op(
     summary="Puts the axes in another order; the batch stays first.",
     parameters=(Parameter("dims", AXIS_LIST),),
     shape=permute_shape,
+    module=lambda call: construct("torchvision.ops.Permute", list(call.integers("dims"))),
     function=permute_function,
     field=permute_field,
+    keeps=view("turned"),
     label=lambda call: "permute",
     examples=(
         Example("permute([0, 2, 3, 1])", ((3, 8, 9),)),
@@ -281,6 +287,7 @@ TRANSPOSE = Op(
         "{0}.transpose({dim0}, {dim1})", {"dim0": call.integer("dim0"), "dim1": call.integer("dim1")}
     ),
     field=transpose_field,
+    keeps=view("turned"),
     label=lambda call: "transpose",
     examples=(
         Example("transpose(1, 2)", ((3, 8),)),
@@ -312,6 +319,7 @@ UNSQUEEZE = Op(
     shape=unsqueeze_shape,
     function=lambda call: Expression("{0}.unsqueeze({dim})", {"dim": call.integer("dim")}),
     field=unsqueeze_field,
+    keeps=view("ordered"),
     label=lambda call: "unsqueeze",
     examples=(
         Example("unsqueeze(1)", ((8, 9),)),
@@ -347,6 +355,7 @@ SQUEEZE = Op(
     shape=squeeze_shape,
     function=lambda call: Expression("{0}.squeeze({dim})", {"dim": plain(call.arguments["dim"])}),
     field=squeeze_field,
+    keeps=view("ordered"),
     label=lambda call: "squeeze",
     examples=(
         Example("squeeze(1)", ((1, 9),)),

@@ -4,6 +4,7 @@ from archc.compiler.algebra.sizes import Size
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import Call, Example, Expression, Op, Parameter, Problem
 from archc.compiler.ops.field import lost
+from archc.compiler.ops.kept import Kept
 from archc.compiler.ops.kinds import COUNT_PER_AXIS, SIZE_PER_AXIS, optional
 from archc.compiler.ops.rules import batched, folded, spatial, times
 
@@ -83,6 +84,7 @@ MAX_UNPOOL = Op(
     shape=max_unpool_shape,
     function=max_unpool_function,
     field=lost,
+    keeps=lambda call: Kept((1,)),
     label=lambda call: f"max unpool {times(call.each('kernel_size', len(call.x.shape) - 1))}",
     examples=(
         Example("max_unpool(2)", ((3, 4, 5), (3, 4, 5)), ("float32", "int64")),

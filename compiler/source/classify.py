@@ -1,12 +1,12 @@
 """Scopes become classes: those of one block whose code is the same up to its values share one."""
 
-import re
 from collections.abc import Iterable
 
 from archc.compiler.ir import ShapedGraph
 from archc.compiler.source.classes import Class, Counted, Plan, Written
 from archc.compiler.source.definitions import (
     Argument,
+    Chain,
     Definition,
     Inner,
     Made,
@@ -18,18 +18,32 @@ from archc.compiler.source.definitions import (
     tensor,
 )
 from archc.compiler.source.flows import bindings, module_names, parameter_names, variables
-from archc.compiler.source.forward import Forward, Statement, call_of, forward, words
+from archc.compiler.source.forward import Forward, Statement, anonymous, call_of, forward, words
 from archc.compiler.source.forward import skeleton as forward_skeleton
+from archc.compiler.source.free import free
 from archc.compiler.source.keys import access
+from archc.compiler.source.lengths import merge_lengths
 from archc.compiler.source.names import class_name, is_attribute, variable
 from archc.compiler.source.naming import name_classes
+from archc.compiler.source.overwriting import overwrites
 from archc.compiler.source.scopes import Scope, Step, scopes
-from archc.compiler.source.structure import WHOLE, base_of, chained, member_names, owners_of, rounds_of
+from archc.compiler.source.structure import (
+    NUMBERED,
+    WHOLE,
+    WIDEST_UNPACKING,
+    base_of,
+    chained,
+    children,
+    counted,
+    listed,
+    member_names,
+    owners_of,
+    recursions,
+    rounds_of,
+)
+from archc.compiler.source.variants import merge_variants
 from archc.dsl.source import Span
 
-DEEPEST_INNER = 12  # how often a block that uses itself is handed to its own constructor
-WIDEST_UNPACKING = 8
-NUMBERED = re.compile(r"(.*?)(0|[1-9]\d*)", re.ASCII)
 SEQUENTIAL_ATTRIBUTES = frozenset({"append", "extend", "insert", "pop"})
 
 
@@ -44,6 +58,7 @@ class _Classifier:
         self.taken = taken
         self.scopes = scopes(shaped.graph)
         self.bound = bindings(shaped.graph)
+        self.free = free(shaped)
         self.root = self.scopes[-1]
         self.order = {id(scope): index for index, scope in enumerate(self.scopes)}
         taken |= {name for name in variables(shaped.graph) if name[:1].isupper()}
@@ -53,7 +68,7 @@ class _Classifier:
         self.inline = {id(scope) for scope in self.scopes if self._is_inline(scope)}
         self.class_of: dict[int, tuple[Class, int]] = {}
         self.all: list[Class] = []
-        self.inner = self._recursions()
+        self.inner = recursions(self.scopes, self.bases)
 
     def run(self) -> Written:
         groups: dict[object, Class] = {}
@@ -65,14 +80,14 @@ class _Classifier:
                 key = (self.bases[id(scope)], plan.form, body, tuple((k, skeleton(d)) for k, d in plan.members))
                 found = groups.get(key)
                 if found is None:
-                    found = groups[key] = Class(len(self.all), self.bases[id(scope)][1])
-                    self.all.append(found)
+                    found = groups[key] = Class(len(groups), self.bases[id(scope)][1])
                     opened.append(found)
-                self.class_of[id(scope)] = (found, len(found.scopes))
                 found.scopes.append(scope)
                 found.plans.append(plan)
-            for one in opened:
-                one.settle(self.shaped.types)
+            for one in merge_lengths(merge_variants(opened, self._attributes)):
+                one.settle(self.shaped.types, self.free)
+                self.class_of.update({id(scope): (one, index) for index, scope in enumerate(one.scopes)})
+                self.all.append(one)
         self.all.sort(key=lambda one: self.order[id(one.scopes[0])])
         written = {word for one in self.all for plan in one.plans[:1] for word in words(plan.forward)}
         name_classes(self.all, self.name, {self.name, self.result, *self.taken, *written})
@@ -84,23 +99,6 @@ class _Classifier:
         if scope is self.root or not self._is_chain(scope):
             return False
         return scope.region.kind != "block" or (len(scope.steps) == 1 and scope.steps[0].scope is not None)
-
-    def _recursions(self) -> set[int]:
-        """The scopes that are handed to the constructor of the same block around them."""
-        found: set[int] = set()
-        depth: dict[int, int] = {}
-        for scope in self.scopes:
-            inside = [
-                s.scope
-                for s in scope.steps
-                if s.scope is not None and not s.shared and self.bases[id(s.scope)] == self.bases[id(scope)]
-            ]
-            if scope.region.kind != "block" or len(inside) != 1:
-                continue
-            depth[id(scope)] = depth.get(id(inside[0]), 0) + 1
-            if depth[id(scope)] <= DEEPEST_INNER:
-                found.add(id(inside[0]))
-        return found
 
     def _levels(self) -> list[list[Scope]]:
         """Scopes by how many classes lie within: a level needs only those before it."""
@@ -161,41 +159,62 @@ class _Classifier:
         loop = self._loop(scope)
         if loop is not None:
             return loop
-        graph = self.shaped.graph
-        parameters = parameter_names(scope, graph)
-        modules = module_names(scope, parameters)
-        result = self.result if scope is self.root else ""
-        if scope.outputs and self._is_unpacked(scope, members):
-            whole = chained(scope, members)
+        parameters, modules, result = self._names(scope)
+        numbered = self._numbered_members(members) if scope.outputs else []
+        if numbered:
+            whole = chained(scope, numbered)
             if whole is not None:
                 body = forward(
                     whole, self.shaped, self.bound, {WHOLE: "super().forward"}, parameters, modules, result=result
                 )
-                return Plan("unpacked", self._numbered(scope, members), body, (scope.region.span,))
-            reserved = member_names(members, parameters) if len(members) <= WIDEST_UNPACKING else []
-            where = {step.key: reserved[i] if reserved else f"self[{i}]" for i, step in enumerate(members)}
+                return Plan("unpacked", self._numbered(scope, numbered), body, (scope.region.span,))
+            reserved = member_names(numbered, parameters) if len(numbered) <= WIDEST_UNPACKING else []
+            where = {step.key: reserved[i] if reserved else f"self[{i}]" for i, step in enumerate(numbered)}
             body = forward(scope, self.shaped, self.bound, where, parameters, modules, taken=reserved, result=result)
             if reserved:
-                unpacking = Statement((f"{', '.join(reserved)} = self",), None)
-                body = body._replace(statements=(unpacking, *body.statements))
-            return Plan("unpacked", self._numbered(scope, members), body, (scope.region.span,))
-        kept = [step for step in members if self._is_kept(step)]
+                body = _unpacking(body, reserved, "self")
+            return Plan("unpacked", self._numbered(scope, numbered), body, (scope.region.span,))
+        return self._attributes(scope)
+
+    def _names(self, scope: Scope) -> tuple[tuple[str, ...], dict[str, str], str]:
+        """What `forward` calls the values and the modules it takes, and the class of several results."""
+        parameters = parameter_names(scope, self.shaped.graph)
+        return parameters, module_names(scope, parameters), self.result if scope is self.root else ""
+
+    def _attributes(self, scope: Scope) -> Plan:
+        """The plan of a scope as a module whose modules are attributes: any scope can be written so."""
+        parameters, modules, result = self._names(scope)
+        kept = [step for step in scope.members() if self._is_kept(step)]
         keys = self._keys(kept)
-        where = {step.key: access(keys[step.key], step.node.op.own if step.node else "") for step in kept}
+        lists = listed(list(keys.values()))
+        where = {step.key: access(keys[step.key], step.node.op.own if step.node else "", lists) for step in kept}
+        unpacked = children(kept, keys, parameters)
+        where.update(unpacked)
         # A block whose result reaches no output exists, but is not run.
         run = None
         if scope.outputs:
-            run = forward(scope, self.shaped, self.bound, where, parameters, modules, result=result)
-        made: list[tuple[str, Definition]] = []
+            taken = list(unpacked.values())
+            run = forward(scope, self.shaped, self.bound, where, parameters, modules, taken=taken, result=result)
+            if taken:
+                run = _unpacking(run, taken, "self.children()")
+        made: dict[str, Definition] = {}
         origins: list[Span] = []
         for step in kept:
-            for owner in owners_of(keys[step.key]):
-                if all(key != owner for key, _ in made):
-                    made.append((owner, Made("nn.Module", ())))  # a label that only holds what is within
-                    origins.append(step.span)
-            made.append((keys[step.key], self._definition(step, scope)))
-            origins.append(step.span)
-        return Plan("module", tuple(made), run, tuple(origins))
+            owner = keys[step.key].rpartition(".")[0]
+            key = owner if owner in lists else keys[step.key]
+            for outer in (*owners_of(key), key):
+                if outer in made:
+                    continue
+                if outer != key:
+                    made[outer] = Made("nn.Module", ())  # a label that only holds what is within
+                else:
+                    made[key] = self._list(key, kept, keys, scope) if key == owner else self._definition(step, scope)
+                origins.append(step.span)
+        return Plan("module", tuple(made.items()), run, tuple(origins))
+
+    def _list(self, owner: str, kept: list[Step], keys: dict[str, str], scope: Scope) -> Chain:
+        items = [self._definition(step, scope) for step in kept if keys[step.key].rpartition(".")[0] == owner]
+        return folded(items)._replace(listed=True)
 
     def _is_named_chain(self, scope: Scope, members: list[Step]) -> bool:
         """Say whether a scope is its modules one after the other, each under a label."""
@@ -219,31 +238,16 @@ class _Classifier:
         definitions = [self._definition(step, scope) for step in steps]
         position = 0
         while position < len(steps):
-            counted, length = self._counted(steps, definitions, position)
+            keys, length = counted(steps, definitions, position)
             alike = regular(definitions[position : position + length]) if length > 2 else None
-            if alike is not None and counted is not None:
-                made.append((counted, Run(length, alike)))
+            if alike is not None and keys is not None:
+                made.append((keys, Run(length, alike)))
             else:
                 length = 1
                 made.append((steps[position].key, definitions[position]))
             origins.append(steps[position].span)
             position += length
         return Plan("named", tuple(made), None, tuple(origins))
-
-    def _counted(self, steps: list[Step], definitions: list[Definition], start: int) -> tuple[Counted | None, int]:
-        """How the keys from a place on count, and how many modules of one kind do so."""
-        match = NUMBERED.fullmatch(steps[start].key)
-        if match is None or not match[1]:
-            return None, 1
-        first, kind = Counted(match[1], int(match[2])), skeleton(definitions[start])
-        length = 1
-        while (
-            start + length < len(steps)
-            and steps[start + length].key == f"{first.prefix}{first.start + length}"
-            and skeleton(definitions[start + length]) == kind
-        ):
-            length += 1
-        return first, length
 
     def _chain(self, scope: Scope) -> Plan:
         return Plan("chain", ((".", folded(self._items(scope))),), None, (scope.region.span,))
@@ -256,12 +260,14 @@ class _Classifier:
             items.append(self._definition(step, scope))
         return items
 
-    def _is_unpacked(self, scope: Scope, members: list[Step]) -> bool:
-        if [step.key for step in members] != [str(i) for i in range(len(members))] or len(members) < 2:
-            return False
-        return all(
-            step.scope is not None or (step.node is not None and step.node.op.module is not None) for step in members
-        )
+    def _numbered_members(self, members: list[Step]) -> list[Step]:
+        """The modules of a scope whose keys count from 0, if those after them need none; otherwise nothing."""
+        found: list[Step] = []
+        for step in members:
+            if step.key != str(len(found)) or (step.node is not None and step.node.op.module is None):
+                break
+            found.append(step)
+        return found if len(found) > 1 and not any(map(self._is_kept, members[len(found) :])) else []
 
     def _numbered(self, scope: Scope, members: list[Step]) -> tuple[tuple[str, Definition], ...]:
         return ((".", folded([self._definition(step, scope) for step in members])),)
@@ -307,7 +313,11 @@ class _Classifier:
                 name = self.shaped.graph.names.get(step.outputs[0], "constant") if step.key[0] == "." else step.key
                 return tensor(step.node.op, step.node.op.tensor(call_of(step, self.shaped)), name)
             assert step.node.op.module is not None
-            return leaf(step.node.op, step.node.op.module(call_of(step, self.shaped)))
+            built = self.free.constructs.get(id(step.node))
+            made = leaf(step.node.op, built or step.node.op.module(call_of(step, self.shaped)))
+            if overwrites(step, parent, self.shaped):
+                return made._replace(arguments=(*made.arguments, Argument("inplace", True, "inplace", False)))
+            return made
         if (
             id(scope) in self.inner
             and parent.region.kind == "block"
@@ -355,28 +365,22 @@ class _Classifier:
             match = NUMBERED.fullmatch(keyed[0].key)
             if outside != {value} or match is None or not all(step.live and not step.training for step in steps):
                 return None
-            counted = Counted(match[1], int(match[2]) - number)
-            first = first or counted
-            if counted != first:
+            this = Counted(match[1], int(match[2]) - number)
+            first = first or this
+            if this != first:
                 return None
             definitions.append(self._definition(keyed[0], scope))
             bodies.append(
                 forward(inside, self.shaped, self.bound, {keyed[0].key: "layer"}, ("x",), {}, taken=["layer"])
             )
             value = region.outputs[0]
-        alike = regular(definitions) if all(body == bodies[0] for body in _anonymous(bodies)) else None
+        texts = [anonymous(body) for body in bodies]
+        alike = regular(definitions) if all(text == texts[0] for text in texts) else None
         if alike is None or first is None or value != scope.outputs[0] or (not first.prefix and first.start):
             return None
         return Plan("loop", ((first, Run(len(rounds), alike)),), bodies[0], (rounds[0][0].span,))
 
 
-def _anonymous(bodies: list[Forward]) -> list[Forward]:
-    """The bodies with the places of the first, so that equal text compares equal."""
-    origins = [statement.origin for statement in bodies[0].statements]
-    result = []
-    for body in bodies:
-        if len(body.statements) != len(origins):
-            return [*bodies[:1], Forward((), ())]
-        statements = tuple(s._replace(origin=o) for s, o in zip(body.statements, origins, strict=True))
-        result.append(body._replace(statements=statements))
-    return result
+def _unpacking(body: Forward, names: list[str], modules: str) -> Forward:
+    """A body that first gives names to the modules of its class."""
+    return body._replace(statements=(Statement((f"{', '.join(names)} = {modules}",), None), *body.statements))

@@ -10,14 +10,29 @@ if TYPE_CHECKING:
     from archc.compiler.source.classes import Class
 
 
+class Absent:
+    """What stands for a value in an instance that does not have what the value belongs to."""
+
+    __slots__ = ()
+
+
+ABSENT = Absent()
+
+
 class Vector(NamedTuple):
-    """One value for each of several instances."""
+    """One value for each of several instances; `ABSENT` in those that have no use for it."""
 
     values: tuple[object, ...]
 
     @property
+    def one(self) -> object:
+        """The value of an instance that has one."""
+        return next(value for value in self.values if value is not ABSENT)
+
+    @property
     def same(self) -> bool:
-        return all(equal(value, self.values[0]) for value in self.values)
+        one = self.one
+        return all(value is ABSENT or equal(value, one) for value in self.values)
 
 
 class Progression(NamedTuple):
@@ -58,9 +73,10 @@ class Kept(NamedTuple):
 
 
 class Chain(NamedTuple):
-    """`nn.Sequential(...)` over modules."""
+    """`nn.Sequential(...)` over modules, or `nn.ModuleList([...])` of those that are `listed`."""
 
     items: tuple["Definition", ...]
+    listed: bool = False
 
 
 class Run(NamedTuple):
@@ -135,8 +151,8 @@ def skeleton(definition: Definition) -> object:
             return (callee.number, tuple(skeleton(a.value) for a in arguments if is_definition(a.value)))
         case Kept(own, made):
             return (own, skeleton(made))
-        case Chain(items):
-            return ("chain", *map(skeleton, items))
+        case Chain(items, listed):
+            return ("list" if listed else "chain", *map(skeleton, items))
         case Run(_, item):
             return ("run", skeleton(item), _progressions(item))
         case Inner():
@@ -166,8 +182,9 @@ def merged(definitions: Sequence[Definition]) -> Definition:
             made = merged([d.made for d in definitions])  # type: ignore[union-attr]
             assert isinstance(made, Made)
             return Kept(own, made)
-        case Chain(items):
-            return Chain(tuple(merged([d.items[i] for d in definitions]) for i in range(len(items))))  # type: ignore[union-attr]
+        case Chain(items, listed):
+            each = tuple(merged([d.items[i] for d in definitions]) for i in range(len(items)))  # type: ignore[union-attr]
+            return Chain(each, listed)
         case Run():
             return Run(
                 Vector(tuple(d.rounds for d in definitions)),  # type: ignore[union-attr]
@@ -230,12 +247,23 @@ def mapped(definition: Definition, change: Callable[[object], object]) -> Defini
             new_made = mapped(made, change)
             assert isinstance(new_made, Made)
             return Kept(own, new_made)
-        case Chain(items):
-            return Chain(tuple(mapped(item, change) for item in items))
+        case Chain(items, listed):
+            return Chain(tuple(mapped(item, change) for item in items), listed)
         case Run(rounds, item):
             return Run(change(rounds), mapped(item, change))
         case Inner():
             return definition
+
+
+def absent(definition: Definition) -> Definition:
+    """Return a definition as it stands for an instance that does not have the module."""
+
+    def change(value: object) -> object:
+        if isinstance(value, Progression):
+            return Progression(ABSENT, ABSENT)
+        return Series(ABSENT) if isinstance(value, Series) else ABSENT
+
+    return mapped(definition, change)
 
 
 class Irregular(Exception):
@@ -315,24 +343,30 @@ def folded(items: Sequence[Definition]) -> Chain:
 
 
 def _runs(items: Sequence[Definition]) -> list[Definition]:
-    """Fold modules with one skeleton: all of them by a progression, or those that are equal to their neighbours."""
+    """Fold modules with one skeleton: all of them by a progression, or neighbours that are equal or follow a list."""
     whole = regular(items, listed=True) if len(items) > 1 else None
     if whole is not None and (len(items) > 2 or series(whole) is not None):
         return [Run(len(items), whole)]
     result: list[Definition] = []
     start = 0
-    for position in range(1, len(items) + 1):
-        if position < len(items) and _equal_to(items[start], items[position]):
-            continue
-        length = position - start
-        result.append(Run(length, items[start]) if length > 1 else items[start])
-        start = position
+    while start < len(items):
+        length, alike = _stretch(items, start)
+        result.append(items[start] if alike is None else Run(length, alike))
+        start += length
     return result
 
 
-def _equal_to(a: Definition, b: Definition) -> bool:
-    both = regular([a, b])
-    return both is not None and not _has(both, Progression)
+def _stretch(items: Sequence[Definition], start: int) -> tuple[int, Definition | None]:
+    """How many modules from a place on can be written once, and as what."""
+    length, step, found = 1, 1, None
+    while step:  # twice as far each time, then back
+        end = start + length + step
+        longer = regular(items[start:end], listed=True) if end <= len(items) else None
+        if longer is not None and not _has(longer, Progression):
+            length, step, found = length + step, 2 * step, longer
+        else:
+            step //= 2
+    return length, found
 
 
 def _is_plain(definition: Definition) -> bool:

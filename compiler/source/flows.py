@@ -1,13 +1,18 @@
 """The names in `forward`: `x` for the flow, names of their own for arguments, branches and named values."""
 
 import re
+from collections.abc import Mapping
 
 from archc.compiler.ir import Graph, Region
 from archc.compiler.source.names import variable
+from archc.compiler.source.nesting import WIDEST, Line
 from archc.compiler.source.scopes import Scope, Step
 from archc.compiler.values import ModuleValue
 from archc.dsl import ast
 from archc.dsl.source import Span
+
+ROOM = 20  # columns for what stands beside the branches in the line of a merge
+SHORT = 32  # columns of a branch beside a long one
 
 
 def bindings(graph: Graph) -> dict[str, list[Span]]:
@@ -56,11 +61,12 @@ def _branches(region: Region) -> list[Region]:
     return found
 
 
-def flows_of(region: Region, steps: list[Step]) -> tuple[dict[int, str], set[int]]:
-    """Return the variable each step's result goes to, and the steps whose result is written where it is used.
+def flows_of(region: Region, steps: list[Step], lines: Mapping[int, Line]) -> tuple[dict[int, str], set[int]]:
+    """Return the variable each step's result goes to, and the steps whose result is written in the merge that takes it.
 
     A merge with one long branch keeps that branch in `x`: a residual block reads `identity = x`, the layers, and the
-    sum. With several long branches, each has a variable of its own.
+    sum. With several long branches, each has a variable of its own. Branches of one line are written in the merge:
+    `x + self.attention(self.norm(x))`.
     """
     flows: dict[int, str] = {}
     inlined: set[int] = set()
@@ -75,12 +81,12 @@ def flows_of(region: Region, steps: list[Step]) -> tuple[dict[int, str], set[int
             waiting.extend((child, flow) for child in inside_here)
             continue
         inside = [[starts[i] for i in range(b.start, b.end) if i in starts] for b in branches]
-        long = [steps_inside for steps_inside in inside if len(steps_inside) > 1]
-        short = [steps_inside for steps_inside in inside if len(steps_inside) == 1]
+        within, is_long = _written_within(inside, lines)
+        inlined |= within
         for number, (branch, indices) in enumerate(zip(branches, inside, strict=True)):
-            if len(indices) > 1 and len(long) == 1:
+            if is_long[number] and sum(is_long) == 1:
                 name = flow
-            elif len(long) == 1 and len(short) == 1:
+            elif sum(is_long) == 1 and sum(map(bool, inside)) == 2:
                 name = "identity"
             else:
                 label = steps[indices[0]].key if len(indices) == 1 else ""
@@ -88,10 +94,21 @@ def flows_of(region: Region, steps: list[Step]) -> tuple[dict[int, str], set[int
                 name = variable(label) if re.fullmatch(r"[a-z][a-z0-9_]*", label, re.ASCII) else own
             for index in indices:
                 flows[index] = name
-            if not long and len(short) <= 2:
-                inlined.update(indices)
             waiting.append((branch, name))
     return flows, inlined
+
+
+def _written_within(branches: list[list[int]], lines: Mapping[int, Line]) -> tuple[set[int], list[bool]]:
+    """The steps of branches that are written in the merge, and for each branch whether it has lines of its own."""
+    count = [sum(index in lines for index in indices) for indices in branches]
+    columns = {indices[-1]: lines[indices[-1]].width for indices in branches if indices and indices[-1] in lines}
+    if max(count) < 2 and sum(map(bool, count)) <= 2 and sum(columns.values()) <= WIDEST - ROOM:
+        return set(columns), [False] * len(branches)
+    is_long = [len(indices) > 1 for indices in branches]
+    *_, last = branches
+    if sum(is_long) == 1 and sum(map(bool, branches)) == 2 and len(last) == 1 and columns.get(last[0], WIDEST) <= SHORT:
+        return {last[0]}, is_long  # what follows the long branch is no sooner needed
+    return set(), is_long
 
 
 def parameter_names(scope: Scope, graph: Graph) -> tuple[str, ...]:

@@ -3,33 +3,18 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from string import Formatter
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from archc.compiler.ir import ShapedGraph
 from archc.compiler.ops.entry import Call, Expression, Statements
 from archc.compiler.source.flows import flows_of
 from archc.compiler.source.keys import access as attribute
-from archc.compiler.source.layout import WIDTH
 from archc.compiler.source.names import variable
+from archc.compiler.source.nesting import WIDEST, alone, nested
+from archc.compiler.source.overwriting import is_free, overwrites
+from archc.compiler.source.parts import Code, Hole, Mark, Parts, join, shape, width
 from archc.compiler.source.scopes import Scope, Step
 from archc.dsl.source import Span
-
-
-class Hole(NamedTuple):
-    """A value in the text of `forward`; where it differs between instances it is kept as an attribute."""
-
-    value: object
-    hint: str
-
-
-Parts: TypeAlias = tuple["str | Hole", ...]
-
-
-class Code(NamedTuple):
-    """An expression. `atomic` says that it can stand anywhere without brackets."""
-
-    parts: Parts
-    atomic: bool = True
 
 
 class Statement(NamedTuple):
@@ -49,8 +34,16 @@ class Forward(NamedTuple):
 
 def skeleton(forward: Forward) -> object:
     """Return what has to be equal for two bodies to differ in values only."""
-    lines = tuple(tuple(part if isinstance(part, str) else None for part in s.parts) for s in forward.statements)
-    return forward.parameters, forward.modules, lines
+    return forward.parameters, forward.modules, tuple(shape(statement.parts) for statement in forward.statements)
+
+
+def anonymous(forward: Forward) -> Forward:
+    """Return a body without the places it comes from, so that equal text compares equal."""
+    statements = (
+        Statement(tuple(Mark(None) if isinstance(part, Mark) else part for part in statement.parts), None)
+        for statement in forward.statements
+    )
+    return forward._replace(statements=tuple(statements))
 
 
 def words(forward: Forward | None) -> set[str]:
@@ -59,17 +52,6 @@ def words(forward: Forward | None) -> set[str]:
         return set()
     text = " ".join(part for statement in forward.statements for part in statement.parts if isinstance(part, str))
     return {*re.findall(r"\w+", text), *forward.parameters, *forward.modules}
-
-
-def join(parts: Iterable["str | Hole"]) -> Parts:
-    """Join neighbouring texts."""
-    result: list[str | Hole] = []
-    for part in parts:
-        if isinstance(part, str) and result and isinstance(result[-1], str):
-            result[-1] += part
-        elif part != "":
-            result.append(part)
-    return tuple(result)
 
 
 def forward(
@@ -124,7 +106,8 @@ class _Body:
         for step in scope.steps:
             if step.live and step.node is not None and step.node.op.own:
                 self.names[step.outputs[0]] = access[step.key]
-        self.pending: dict[int, Code] = {}
+        self.pending: dict[int, tuple[Code, Span]] = {}  # what is written where it is used
+        self.reads: dict[int, tuple[int, ...]] = {}  # which values that reads
         self.last: dict[int, int] = {}
         self.uses: dict[int, int] = {}
         for index, step in enumerate(self.steps):
@@ -134,7 +117,20 @@ class _Body:
         for value in self.outputs:
             self.last[value] = len(self.steps)
             self.uses[value] = self.uses.get(value, 0) + 1
-        self.flows, self.inlined = flows_of(scope.region, self.steps)
+        self.calls = [self._call(step) for step in self.steps]
+        self.alone = [alone(*each, self._module(each[0])) for each in zip(self.steps, self.calls, strict=True)]
+        named = {
+            value
+            for step in self.steps
+            for value in step.outputs
+            if value in self.outputs or self.uses.get(value) != 1 or self._name_in_text(step, value)
+        }
+        self.lines = nested(self.steps, self.alone, named)
+        self.flows, self.inlined = flows_of(scope.region, self.steps, self.lines)
+        self.inlined = {index for index in self.inlined if self.steps[index].outputs[0] not in named}
+        made = {step.outputs[0]: index for index, step in enumerate(self.steps) if index in self.lines}
+        self.added = {index for index in range(len(self.steps)) if self._is_added(index, made)}
+        self.lines.update((index, self.alone[index]) for index in self.added)
         self.statements: list[Statement] = []
 
     def _working(self, steps: Iterable[Step]) -> Iterator[Step]:
@@ -157,6 +153,24 @@ class _Body:
             return False
         return step.node.op.function(call_of(step, self.shaped)) == Expression("{0}")
 
+    def _is_added(self, index: int, made: Mapping[int, int]) -> bool:
+        """Say whether a sum is written as `x += y`: behind a branch of several lines, whose result nobody reads again.
+
+        `made` says which step leaves a value on a line of its own.
+        """
+        step, types, flow = self.steps[index], self.shaped.types, self.flows.get(index, "x")
+        if self.calls[index] != Expression("{0} + {1}", atomic=False) or step.training:
+            return False
+        (first, second), result = step.inputs, step.outputs[0]
+        if result in self.outputs or index in self.inlined or self._name_in_text(step, result):
+            return False
+        maker, other = made.get(first, -1), made.get(second, -1)
+        if self.flows.get(maker) != flow or maker in self.inlined or self._name_in_text(self.steps[maker], first):
+            return False
+        if other > maker and other not in self.inlined and self.flows.get(other) == flow:
+            return False  # the first value has been moved to another variable
+        return types[first] == types[result] and is_free(first, self.scope, self.shaped)
+
     def write(self) -> Forward:
         for index, step in enumerate(self.steps):
             self._step(index, step)
@@ -172,10 +186,12 @@ class _Body:
             self.statements.extend(Statement(parts, origin) for parts in code)
             return
         outputs = [value for value in step.outputs if value in self.last]
-        if len(step.outputs) == 1 and self._is_inlined(index, step, code):
-            self.pending[step.outputs[0]] = code
-            for value in step.inputs:  # read where the result is used
-                self.last[value] = max(self.last[value], self.last[step.outputs[0]])
+        if self._is_inside(index, code):
+            (value,) = step.outputs
+            self.pending[value] = code, origin
+            self.reads[value] = tuple(read for one in step.inputs for read in self.reads.get(one, (one,)))
+            for read in self.reads[value]:
+                self.last[read] = max(self.last.get(read, 0), self.last[value])
             return
         if (
             index == len(self.steps) - 1
@@ -191,6 +207,8 @@ class _Body:
             if value in outputs:
                 self._bind(name, value)
         parts = [", ".join(targets), " = ", *code.parts]
+        if index in self.added and targets == [self.names[step.inputs[0]]]:
+            parts = [*targets, " += ", *self._input(step.inputs[1], bracket=False)]
         if step.training:
             parts.append(" if self.training else None")
         self.statements.append(Statement(join(parts), origin))
@@ -239,46 +257,43 @@ class _Body:
         live = {held_by for held_by, held in self.holder.items() if self.last.get(held, -1) >= index}
         return variable(name, live | self.reserved | set(beside))
 
-    def _is_inlined(self, index: int, step: Step, code: Code) -> bool:
+    def _is_inside(self, index: int, code: Code) -> bool:
         """Say whether a result is written where it is used instead of getting a name."""
-        value = step.outputs[0]
-        if self.uses.get(value) != 1 or value in self.outputs or self._name_in_text(step, value) or step.training:
-            return False
         if index in self.inlined:
-            return _length(code) <= WIDTH // 2 - 12
-        following = self.steps[index + 1]
-        if value not in following.inputs or self.flows.get(index, "x") != self.flows.get(index + 1, "x"):
-            return False
-        return self._is_light(following) and (step.key in self.access or not code.atomic) and _length(code) < WIDTH - 30
-
-    def _is_light(self, step: Step) -> bool:
-        return is_light(step, self.shaped) and step.key not in self.access
+            return True
+        return index not in self.lines and width(code.parts) + self.alone[index + 1].width <= WIDEST
 
     # ---- expressions
 
-    def _code(self, index: int, step: Step) -> Code | list[Parts]:
-        call: Expression | Statements
-        if step.scope is not None:
-            inputs = [self._input(value, bracket=False) for value in step.inputs]
-            handed = [(self._reached(path),) for path in step.scope.taken]
-            return Code(join([self._module(step), "(", *_listed([*inputs, *handed]), ")"]))
+    def _call(self, step: Step) -> Expression | Statements:
+        """How a step is written, `{module}` for its module."""
         node = step.node
-        assert node is not None
+        plain = ", ".join(f"{{{number}}}" for number in range(len(step.inputs)))
+        if node is None:
+            assert step.scope is not None
+            handed = "".join(f", {self._reached(path)}" for path in step.scope.taken)
+            return Expression(f"{{module}}({(plain + handed).removeprefix(', ')})")
         found = call_of(step, self.shaped)
-        module = self._module(step)
-        applied = node.op.apply(found) if module and node.op.apply is not None else None
-        if applied is not None:
-            call = applied
-        elif module and not (node.op.given is not None and len(step.inputs) > 1):
-            inputs = [self._input(value, bracket=False) for value in step.inputs]
-            return Code(join([module, "(", *_listed(inputs), ")"]))
-        elif node.op.given is not None and len(step.inputs) > 1:
-            call = node.op.given(found)
-        else:
-            assert node.op.function is not None, f"{node.op.name} can be applied neither as a module nor as a function"
-            call = node.op.function(found)
+        is_given = node.op.given is not None and len(step.inputs) > 1
+        if self._module(step):
+            applied = node.op.apply(found) if node.op.apply is not None else None
+            if applied is not None:
+                return applied
+            if not is_given:
+                return Expression(f"{{module}}({plain})")
+        if is_given:
+            assert node.op.given is not None
+            return node.op.given(found)
+        assert node.op.function is not None, f"{node.op.name} can be applied neither as a module nor as a function"
+        written = node.op.function(found)
+        if overwrites(step, self.scope, self.shaped):
+            return written._replace(template=f"{written.template.removesuffix(')')}, inplace=True)")
+        return written
+
+    def _code(self, index: int, step: Step) -> Code | list[Parts]:
+        call, module = self.calls[index], self._module(step)
         if isinstance(call, Statements):
-            return self._lines(index, step, call, module)
+            return self._several(index, step, call, module)
         return Code(join(self._filled(call.template, step, call.values, module)), call.atomic)
 
     def _module(self, step: Step) -> str:
@@ -296,9 +311,9 @@ class _Body:
 
     def _filled(
         self, template: str, step: Step, values: Mapping[str, object], module: str, outputs: Mapping[str, str] = {}
-    ) -> list[str | Hole]:
-        parts: list[str | Hole] = []
-        is_call = re.match(r"[\w.]+\(", template) is not None
+    ) -> Parts:
+        parts: list[str | Hole | Mark] = []
+        is_call = re.match(r"(\{module\}|[\w.]+)\(\{0\}[,)]", template) is not None
         for text, name, _, _ in Formatter().parse(template):
             parts.append(text)
             if name is None:
@@ -314,15 +329,16 @@ class _Body:
                 if re.fullmatch(r"[as]\d+", name):
                     hint = "size"
                 parts.append(Hole(values[name], hint))
-        return parts
+        return tuple(parts)
 
     def _input(self, value: int, *, bracket: bool) -> Parts:
-        if value in self.pending:
-            code = self.pending[value]
-            return ("(", *code.parts, ")") if bracket and not code.atomic else code.parts
-        return (self.names[value],)
+        if value not in self.pending:
+            return (self.names[value],)
+        code, origin = self.pending[value]
+        parts = (Mark(origin), *code.parts, Mark(None))
+        return ("(", *parts, ")") if bracket and not code.atomic else parts
 
-    def _lines(self, index: int, step: Step, call: Statements, module: str) -> list[Parts]:
+    def _several(self, index: int, step: Step, call: Statements, module: str) -> list[Parts]:
         # The inputs are read before the outputs get their names.
         before = dict(self.names)
         targets = {f"y{i}": target for i, target in enumerate(self._targets(index, step))}
@@ -342,7 +358,7 @@ class _Body:
         if self.statements and self.statements[-1].parts and str(self.statements[-1].parts[0]).startswith("return "):
             return
         if not self.result:
-            text = ", ".join("".join(map(str, self._input(value, bracket=False))) for value in outputs)
+            text = ", ".join(self.names[value] for value in outputs)
             self.statements.append(Statement((f"return {text}",), None))
             return
         graph = self.shaped.graph
@@ -363,25 +379,3 @@ def call_of(step: Step, shaped: ShapedGraph) -> Call:
     return Call(
         step.node.arguments, tuple(types[v] for v in step.node.inputs), tuple(types[v] for v in step.node.outputs)
     )
-
-
-def is_light(step: Step, shaped: ShapedGraph) -> bool:
-    """Say whether a step is a function of one value without arguments, such as `F.relu(x)`."""
-    node = step.node
-    if node is None or node.op.function is None or len(node.inputs) != 1:
-        return False
-    found = node.op.function(call_of(step, shaped))
-    return not found.values and re.fullmatch(r"[\w.]+\(\{0\}\)", found.template) is not None
-
-
-def _listed(inputs: list[Parts]) -> Parts:
-    result: list[str | Hole] = []
-    for number, parts in enumerate(inputs):
-        if number:
-            result.append(", ")
-        result.extend(parts)
-    return tuple(result)
-
-
-def _length(code: Code) -> int:
-    return sum(len(part) if isinstance(part, str) else 4 for part in code.parts)

@@ -5,7 +5,7 @@ those that differ from the ones around them are named one by one.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from archc.compiler.analysis.cost import call_of
 from archc.compiler.analysis.starts import starts
 from archc.compiler.ir import Initialisation, ShapedGraph
 from archc.compiler.source.classes import Class
+from archc.compiler.source.definitions import Chain
 from archc.compiler.source.keys import access
 from archc.compiler.source.names import literal
 from archc.dsl.source import Span
@@ -39,13 +40,15 @@ def initial_lines(shaped: ShapedGraph, classes: Sequence[Class]) -> dict[str, li
 
     All stand in the network's own, the last of the classes, apart from what another one says in fewer lines.
     """
-    items, main = _items(shaped), classes[-1].name
-    found = {main: _lines(items)}
+    items, main, lists = _items(shaped), classes[-1].name, _lists(classes)
+    found = {main: _lines(items, lists)}
     for one in classes[:-1]:
         if len(one.scopes) < 2 or len(found[main]) <= FEW:
             continue
         own, rest = _divided(items, [scope.path for scope in one.scopes])
-        inside, outside = _lines(own), _lines(rest)
+        path = f"{one.scopes[0].path}."
+        inside = _lines(own, {key.removeprefix(path) for key in lists if key.startswith(path)})
+        outside = _lines(rest, lists)
         if own and len(inside) + len(outside) < len(found[main]):
             found[one.name], found[main], items = inside, outside, rest
     return found
@@ -65,7 +68,20 @@ def _divided(items: list[Item], paths: list[str]) -> tuple[list[Item], list[Item
     return first, [item._replace(done=True) if item.path.startswith(starts) else item for item in items]
 
 
-def _lines(items: list[Item]) -> list[Line]:
+def _lists(classes: Sequence[Class]) -> set[str]:
+    """The paths of what is an `nn.Sequential` whose modules have numbers, or an `nn.ModuleList`."""
+    found: set[str] = set()
+    for one in classes:
+        for scope in one.scopes:
+            if one.plan.form in ("chain", "unpacked"):
+                found.add(scope.path)
+                continue
+            below = f"{scope.path}." if scope.path else ""
+            found.update(f"{below}{key}" for key, made in one.plan.members if isinstance(made, Chain))
+    return found
+
+
+def _lines(items: list[Item], lists: Container[str]) -> list[Line]:
     lines: list[Line] = []
     waiting = [("", items)]
     while waiting:
@@ -79,11 +95,12 @@ def _lines(items: list[Item]) -> list[Line]:
                 rest += group
                 continue
             rest += [item._replace(done=item.start == chosen.start) for item in group]
-            if len(group) == 1:
-                alone += [(depth, text, chosen.span) for depth, text in _guarded(2, access(chosen.path), chosen, items)]
+            holder = access(chosen.path, lists=lists)
+            if len(group) == 1 and "[" not in holder:  # mypy knows no attributes of what an index finds
+                alone += [(depth, text, chosen.span) for depth, text in _guarded(2, holder, chosen, items)]
             else:
                 looped.setdefault(chosen.callee, []).append(chosen)
-        lines += [*_loop(prefix, looped, items), *alone]
+        lines += [*_loop(access(prefix, lists=lists) if prefix else "self", looped, items), *alone]
         parts = _grouped(rest, partial(_part, prefix))
         waiting += [(part, inside) for part, inside in reversed(parts.items()) if any(map(_is_open, inside))]
     return lines
@@ -131,7 +148,7 @@ def _items(shaped: ShapedGraph) -> list[Item]:
     return items
 
 
-def _loop(prefix: str, looped: dict[str, list[Item]], items: list[Item]) -> list[Line]:
+def _loop(holder: str, looped: dict[str, list[Item]], items: list[Item]) -> list[Line]:
     """The loop over the modules of a part; classes that start alike stand together."""
     alike: dict[tuple[tuple[int, str], ...], list[str]] = {}
     origins: dict[str, Span | None] = {}
@@ -145,7 +162,7 @@ def _loop(prefix: str, looped: dict[str, list[Item]], items: list[Item]) -> list
     for statements, callees in alike.items():
         origin = origins[callees[0]]
         if not lines:
-            lines.append((2, f"for module in {access(prefix) if prefix else 'self'}.modules():", origin))
+            lines.append((2, f"for module in {holder}.modules():", origin))
         kind = callees[0] if len(callees) == 1 else f"({', '.join(callees)})"
         lines.append((3, f"{'if' if len(lines) == 1 else 'elif'} isinstance(module, {kind}):", origin))
         lines += [(depth, text, origin) for depth, text in statements]

@@ -1,5 +1,7 @@
 """How a module is kept and found under its key, whatever the key is."""
 
+from collections.abc import Container
+
 from archc.compiler.elaboration.paths import IMPOSSIBLE_LABELS
 from archc.compiler.source.names import MODULE_ATTRIBUTES, is_attribute, is_identifier, literal
 
@@ -7,16 +9,22 @@ from archc.compiler.source.names import MODULE_ATTRIBUTES, is_attribute, is_iden
 _DICTIONARIES = {"": "_modules", "parameter": "_parameters", "buffer": "_buffers"}
 
 
-def access(key: str, own: str = "") -> str:
+def access(key: str, own: str = "", lists: Container[str] = ()) -> str:
     """Return the expression that finds a module, or a value of the network's own: "parameter", "buffer", "constant".
+
+    `lists` are the keys of what is an `nn.Sequential` or an `nn.ModuleList`.
 
     >>> access("conv1"), access("0"), access("train"), access("attention.query")
     ('self.conv1', 'getattr(self, "0")', 'self._modules["train"]', 'self.attention.query')
+    >>> access("classifier.1", lists={"classifier"})
+    'self.classifier[1]'
     """
     text = "self"
     parts = key.split(".")
     for position, part in enumerate(parts):
-        if is_attribute(part):
+        if ".".join(parts[:position]) in lists:
+            text = f"{text}[{part}]"
+        elif is_attribute(part):
             text = f"{text}.{part}"
         elif _is_taken(part):
             held = _DICTIONARIES[own if position == len(parts) - 1 else ""]

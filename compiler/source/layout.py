@@ -2,12 +2,22 @@
 
 import ast
 import re
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from archc.dsl.source import Span
 
 WIDTH = 88
 _NAME = re.compile(r"(?<![\w.])[A-Za-z]+\b")
 _INDENT = "    "
+
+
+class Place(NamedTuple):
+    """Where an expression stands, as `ast` counts lines and columns, and what it comes from."""
+
+    start: tuple[int, int]
+    end: tuple[int, int]
+    origin: Span
 
 
 class Lines:
@@ -20,17 +30,26 @@ class Lines:
     ('x = 1\\n\\n', (None, None))
     """
 
-    __slots__ = ("_lines", "_origins", "names")
+    __slots__ = ("_lines", "_origins", "_places", "names")
 
     def __init__(self) -> None:
         self._lines: list[str] = []
         self._origins: list[Span | None] = []
+        self._places: list[Place] = []
         self.names: set[str] = set()  # that statements use: what has to be imported
 
-    def add(self, text: str, *, depth: int = 0, origin: Span | None = None) -> None:
-        """Add one statement, `depth` levels deep, broken over several lines where it is too long."""
+    def add(
+        self, text: str, *, depth: int = 0, origin: Span | None = None, marks: Sequence[tuple[int, Span | None]] = ()
+    ) -> None:
+        """Add one statement, `depth` levels deep, broken over several lines where it is too long.
+
+        `marks` say after how many signs of it, blanks left out, something begins that comes from another place, or
+        ends.
+        """
         self.names.update(_NAME.findall(text))
-        for line in broken(text, depth):
+        lines = broken(text, depth)
+        self._places += _placed(text, lines, marks, len(self._lines))
+        for line in lines:
             self._lines.append(line)
             self._origins.append(origin)
 
@@ -49,6 +68,53 @@ class Lines:
 
     def origins(self) -> tuple[Span | None, ...]:
         return tuple(self._origins)
+
+    def places(self, above: int) -> tuple[Place, ...]:
+        """Where the marked expressions stand in a text that has so many lines above this one."""
+        return tuple(
+            Place((start[0] + above, start[1]), (end[0] + above, end[1]), origin) for start, end, origin in self._places
+        )
+
+
+def signs(text: str) -> int:
+    """Return how many signs a text has that are no blanks.
+
+    >>> signs("x = [1, 2]")
+    7
+    """
+    return len(text.replace(" ", ""))
+
+
+def _placed(text: str, lines: list[str], marks: Sequence[tuple[int, Span | None]], above: int) -> list[Place]:
+    """Where the marked expressions of a statement stand, now that it is broken over lines."""
+    if not marks:
+        return []
+    origins: dict[tuple[int, int], Span] = {}
+    opened: list[tuple[int, Span]] = []
+    for at, origin in marks:
+        if origin is not None:
+            opened.append((at, origin))
+        else:
+            begun, whence = opened.pop()
+            origins.setdefault((begun, at), whence)
+    found: list[Place] = []
+    # Breaking changes no expression, so both trees have the same nodes in the same order.
+    before, after = ast.parse(text), ast.parse("if x:\n" + "\n".join(lines)).body[0]
+    assert isinstance(after, ast.If)
+    encoded = text.encode()
+    for one, other in zip(ast.walk(before.body[0]), ast.walk(after.body[0]), strict=True):
+        if not isinstance(one, ast.expr) or not isinstance(other, ast.expr):
+            continue
+        assert other.end_lineno is not None
+        assert other.end_col_offset is not None
+        key = signs(encoded[: one.col_offset].decode()), signs(encoded[: one.end_col_offset].decode())
+        if key in origins:
+            start, end = (
+                (above + other.lineno - 1, other.col_offset),
+                (above + other.end_lineno - 1, other.end_col_offset),
+            )
+            found.append(Place(start, end, origins[key]))
+    return found
 
 
 _SLICE = re.compile(r"(?<=[\[ ])([^\[\],: ][^\[\],:]*)?:([^\[\],:]+)?(?=[\],])")
@@ -170,14 +236,16 @@ def _layout(prefix: str, value: ast.expr, source: str, depth: int, suffix: str) 
         case ast.ListComp(elt=element, generators=generators):
             lines = [f"{outer}{prefix}["]
             lines += _layout("", element, source, depth + 1, "")
-            clauses = [source[g.target.col_offset : g.iter.end_col_offset] for g in generators]
-            return [*lines, *(f"{outer}{_INDENT}for {clause}" for clause in clauses), f"{outer}]{suffix}"]
+            for clause in generators:
+                target = source[clause.target.col_offset : clause.target.end_col_offset]
+                lines += _layout(f"for {target} in ", clause.iter, source, depth + 1, "")
+            return [*lines, f"{outer}]{suffix}"]
         case _:
             return [line]
     texts = [name + source[part.col_offset : part.end_col_offset] for name, part in parts]
     together = outer + _INDENT + ", ".join(texts)
     # Arguments stand together on a line of their own where they fit; modules one below the other.
-    plain = not any(isinstance(part, ast.Call | ast.Starred) for _, part in parts)
+    plain = isinstance(value, ast.Call) and not any(isinstance(part, ast.Call | ast.Starred) for _, part in parts)
     if len(together) <= WIDTH and (plain or opening == "nn.Parameter("):
         return [f"{outer}{prefix}{opening}", together, f"{outer}{closing}{suffix}"]
     lines = [f"{outer}{prefix}{opening}"]

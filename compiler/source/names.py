@@ -4,6 +4,7 @@ import builtins
 import keyword
 import re
 from collections.abc import Container
+from string import ascii_uppercase
 from typing import TypeGuard
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
@@ -68,6 +69,8 @@ def class_name(text: str, taken: Container[str] = ()) -> str:
 
     >>> class_name("basic_conv"), class_name("UNet"), class_name("list"), class_name("x", {"X"}), class_name("2d-é")
     ('BasicConv', 'UNet', 'List', 'X2', 'Block2d')
+    >>> class_name("unit_v2", {"UnitV2"})
+    'UnitV2B'
     """
     words = re.sub(r"[^A-Za-z0-9]+", " ", text, flags=re.ASCII).split()
     name = "".join(word[0].upper() + word[1:] for word in words)
@@ -75,7 +78,9 @@ def class_name(text: str, taken: Container[str] = ()) -> str:
         name = f"Block{name}"
     if name in _RESERVED or name in _IMPORTED:
         name += "Block"
-    return _fresh(name, taken)
+    # A number after a number would read as one.
+    letters = (f"{name}{letter}" for letter in ascii_uppercase[1:] if name in taken and name[-1].isdigit())
+    return _fresh(next((one for one in letters if one not in taken), name), taken)
 
 
 def _fresh(name: str, taken: Container[str]) -> str:

@@ -1,8 +1,10 @@
 """The names of classes: after their block, and what tells the variants of one block apart."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from archc.compiler.source.classes import Class
+from archc.compiler.source.decisions import deciding
+from archc.compiler.source.definitions import Definition, Kept
 from archc.compiler.source.names import class_name
 
 
@@ -20,30 +22,41 @@ def name_classes(classes: Sequence[Class], main: str, taken: set[str]) -> None:
 
 
 def _labels(one: Class) -> list[str]:
-    return [key for key, _ in one.plan.members if isinstance(key, str) and key[:1].isalpha()]
+    """The labels that are words of the modules that all instances of a class have."""
+    optional = one.option.keys if one.option is not None else ()
+    return [
+        key
+        for key, definition in one.plan.members
+        if isinstance(key, str)
+        and key not in optional
+        and key.replace("_", "").isalpha()
+        and not _is_constant(definition)
+    ]
+
+
+def _is_constant(definition: Definition) -> bool:
+    return isinstance(definition, Kept) and definition.own == "constant"
 
 
 def _difference(one: Class, plain: Class) -> str:
-    """What a class has that the plain one of its block has not: a label, else the value of a parameter."""
+    """What a class has that the plain one of its block has not: a label, else what its text asks for and is on."""
     known = _labels(plain)
     extra = [key for key in _labels(one) if key not in known]
     if extra:
         return f"_{extra[0]}"
-    mine, others = _arguments(one), _arguments(plain)
-    for name, values in mine.items():
-        value = next(iter(values))
-        if len(values) == 1 and value not in others.get(name, set()):
-            if value in ("True", "False"):
-                return f"_{name}" if value == "True" else f"_no_{name}"
-            if value.isdecimal():
-                return f"_{name}{value}"
+    mine, others = _switches(one), _switches(plain)
+    for name, value in mine.items():
+        if value is not None and others.get(name) is (not value):
+            return f"_{name}" if value else f"_no_{name}"
     return ""
 
 
-def _arguments(one: Class) -> Mapping[str, set[str]]:
-    found: dict[str, set[str]] = {}
+def _switches(one: Class) -> dict[str, bool | None]:
+    """Whether what the block's text asks for is on (true, or a number but 0) in all instances of a class, or off."""
+    found: dict[str, bool | None] = {}
+    asked = deciding(one.scopes[0].region.definition)
     for scope in one.scopes:
         for name, value in scope.region.arguments.items():
-            if type(value) in (bool, int):
-                found.setdefault(name, set()).add(repr(value))
+            if name in asked and (value is None or type(value) in (bool, int, float)):
+                found[name] = bool(value) if found.get(name, bool(value)) is bool(value) else None
     return found

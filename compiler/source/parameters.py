@@ -4,7 +4,9 @@ from collections.abc import Iterable, Sequence
 
 from archc.compiler.ir import Tensor
 from archc.compiler.ops.entry import REQUIRED
+from archc.compiler.source.decisions import COMPARISONS, comparisons
 from archc.compiler.source.definitions import (
+    ABSENT,
     Chain,
     Definition,
     Inner,
@@ -18,8 +20,10 @@ from archc.compiler.source.definitions import (
     is_definition,
     series,
 )
-from archc.compiler.source.forward import Forward, Hole
+from archc.compiler.source.forward import Forward
+from archc.compiler.source.free import Free, Multiple
 from archc.compiler.source.names import is_attribute, is_literal, literal, variable
+from archc.compiler.source.parts import Hole
 from archc.compiler.source.scopes import Scope
 from archc.dsl import ast
 
@@ -60,17 +64,31 @@ class Parameters:
     `keys` are the names of the class's modules, which no kept value may take.
     """
 
-    __slots__ = ("_block", "_extra", "_inner", "_keys", "_rounds", "_taken_in", "_used", "ordered")
+    __slots__ = (
+        "_block",
+        "_comparisons",
+        "_extra",
+        "_flag",
+        "_inner",
+        "_keys",
+        "_rounds",
+        "_taken_in",
+        "_used",
+        "ordered",
+    )
 
-    def __init__(self, scopes: Sequence[Scope], keys: Iterable[str], types: Sequence[Tensor]) -> None:
-        shapes = [types[scope.inputs[0]].shape if scope.inputs else () for scope in scopes]
+    def __init__(self, scopes: Sequence[Scope], keys: Iterable[str], types: Sequence[Tensor], free: Free) -> None:
+        taken = [scope.inputs[0] if scope.inputs else None for scope in scopes]
+        shapes = [() if value is None else free.shapes.get(value, types[value].shape) for value in taken]
         ranks = {len(shape) for shape in shapes}
         # What the sizes of the input are called: the first one in maps, the last one where there are two or more kinds.
         first, last = (tuple(shape[end] if shape else None for shape in shapes) for end in (0, -1))
         self._taken_in = [("in_features" if ranks == {1} else "in_channels", first), ("in_features", last)]
-        self._block = _block_parameters(scopes)
+        self._block = _block_parameters(scopes, free)
+        self._comparisons = comparisons(scopes[0].region.definition)
         self._extra: list[Parameter] = []
         self._inner: Parameter | None = None
+        self._flag: Parameter | None = None
         self._keys = set(keys)
         self._used: set[str] = set()
         self._rounds: dict[str, str] = {}  # the variables of loops over numbers, by what the numbers are called
@@ -110,10 +128,9 @@ class Parameters:
     def arrange(self) -> None:
         """Fix the order: what the input determines, the block's own, a module within; those with a default last."""
         used = [*self._extra, *(parameter for parameter in self._block if parameter.name in self._used)]
-        if self._inner is not None:
-            used.append(self._inner)
+        used += [parameter for parameter in (self._inner, self._flag) if parameter is not None]
         for parameter in used:
-            if parameter.has_default and not any(equal(value, parameter.default) for value in parameter.values):
+            if parameter.has_default and not any(equal(_number(one), parameter.default) for one in parameter.values):
                 parameter.default = REQUIRED
         self.ordered = tuple(sorted(used, key=lambda parameter: parameter.has_default))
 
@@ -130,9 +147,13 @@ class Parameters:
         if isinstance(value, Series):
             return self._rounds[hint]
         assert isinstance(value, Vector)
-        if value.same:
-            return literal(value.values[0])
         sources = [*self._block, *self._extra]
+        if value.same and not isinstance(value.one, Multiple):
+            # Numbers of channels follow from the arguments, also in the only instance that has some part.
+            is_partial = hint in COUNTS and ABSENT in value.values
+            sources = [one for one in sources if is_partial and not Vector(one.values).same]
+            if not any(_alike(one.values, value.values) for one in sources):
+                return literal(value.one)
         for parameter in sources:
             if _alike(parameter.values, value.values):
                 return self._use(parameter, kept)
@@ -151,11 +172,32 @@ class Parameters:
         for parameter in sources:
             if hint == "padding" and _is_half(parameter.values, value.values):
                 return f"{self._use(parameter, kept)} // 2"
+        for parameter in sources:
+            less = _less(parameter.values, value.values) if hint == "depth" else 0
+            if less:
+                return f"{self._use(parameter, kept)} - {less}"
         name, values, factor = self._determined(value.values, hint)
-        parameter = Parameter(self._name(name), values)
+        parameter = Parameter(self._name(name), *_filled(values))
         self._extra.append(parameter)
         used = self._use(parameter, kept)
         return used if factor == 1 else f"{factor} * {used}"
+
+    def flag(self, values: tuple[bool, ...], name: str, *, kept: bool) -> str:
+        """Return what says whether an instance has an optional part: a condition of the text, else an argument.
+
+        One that is `kept` is an attribute of that name.
+        """
+        for parameter in self._block if not kept else ():
+            if _alike(parameter.values, values):
+                return self._use(parameter, kept=False)
+            for operator, number in self._comparisons.get(parameter.name, ()):
+                if all(type(value) in (int, float) for value in parameter.values):
+                    holds = tuple(COMPARISONS[operator](value, number) for value in parameter.values)
+                    if holds == values:
+                        return f"{self._use(parameter, kept=False)} {operator} {literal(number)}"
+        self._flag = Parameter(self._name(name), values, default=False)
+        self._flag.attribute = name if kept else ""
+        return self._flag.name
 
     def _progression(self, value: Progression, hint: str) -> str:
         step = self.text(value.step, "step")
@@ -170,7 +212,7 @@ class Parameters:
         if hint not in self._rounds:
             self._rounds[hint] = self._name(hint)
         assert isinstance(found.values, Vector)
-        lists = [list(values) for values in found.values.values if isinstance(values, tuple)]
+        lists = [list(values) if isinstance(values, tuple) else [] for values in found.values.values]
         if all(equal(one, lists[0]) for one in lists):
             return self._rounds[hint], literal(lists[0])
         for parameter in (*self._block, *self._extra):
@@ -202,7 +244,7 @@ class Parameters:
         """
         for name, sizes in self._taken_in:
             if _alike(sizes, values):
-                return name, values, 1
+                return name, sizes, 1
         for name, sizes in self._taken_in:
             factor = _factor(sizes, values) if hint in COUNTS else 0
             if factor:
@@ -222,28 +264,46 @@ def holes(bodies: Sequence[Forward]) -> list[Hole]:
 
 def is_default(value: object, default: object) -> bool:
     """Say whether an argument can be left out in every instance."""
-    return isinstance(value, Vector) and default is not REQUIRED and all(equal(v, default) for v in value.values)
+    if not isinstance(value, Vector) or default is REQUIRED:
+        return False
+    return all(one is ABSENT or equal(one, default) for one in value.values)
 
 
-def _block_parameters(scopes: Sequence[Scope]) -> list[Parameter]:
+def _block_parameters(scopes: Sequence[Scope], free: Free) -> list[Parameter]:
     """The block's parameters whose values can be written, under names that Python takes."""
     definition = scopes[0].region.definition
-    defaults = {}
+    defaults: dict[str, object] = {}
     if definition is not None:
         for declared in definition.parameters:
             if isinstance(declared.default, ast.Literal):
                 defaults[declared.name.text] = declared.default.value
     found: list[Parameter] = []
-    for name in scopes[0].region.arguments:
-        values = tuple(scope.region.arguments.get(name) for scope in scopes)
-        if all(map(is_literal, values)):
+    regions = [scope.region for scope in scopes]
+    for name in regions[0].arguments:
+        values = tuple(free.arguments.get(id(one), {}).get(name, one.arguments.get(name)) for one in regions)
+        if all(is_literal(_number(value)) for value in values):
             taken = {"i", *(parameter.name for parameter in found)}
-            found.append(Parameter(variable(name, taken), values, defaults.get(name, REQUIRED)))
+            default = _number(values[0]) if regions[0].kind == "arch" else defaults.get(name, REQUIRED)
+            found.append(Parameter(variable(name, taken), values, default))
     return found
 
 
+def _filled(values: tuple[object, ...]) -> tuple[tuple[object, ...], object]:
+    """The values of an argument and its default: instances that have no use for it leave it out."""
+    if ABSENT not in values:
+        return values, REQUIRED
+    one = _number(next(value for value in values if value is not ABSENT))
+    nothing = type(one)() if isinstance(one, int | float | str | list) else one
+    return tuple(nothing if value is ABSENT else value for value in values), nothing
+
+
+def _pairs(a: Sequence[object], b: Sequence[object]) -> list[tuple[object, object]]:
+    """The values of two rows where both have one."""
+    return [(x, y) for x, y in zip(a, b, strict=True) if x is not ABSENT and y is not ABSENT]
+
+
 def _alike(a: Sequence[object], b: Sequence[object]) -> bool:
-    return all(equal(x, y) for x, y in zip(a, b, strict=True))
+    return all(equal(x, y) for x, y in _pairs(a, b))
 
 
 def _element(sequences: Sequence[object], values: Sequence[object]) -> int | None:
@@ -258,16 +318,32 @@ def _element(sequences: Sequence[object], values: Sequence[object]) -> int | Non
 def _factor(smaller: Sequence[object], larger: Sequence[object]) -> int:
     """The one small factor by which all of some numbers are larger than others, else 0."""
     factors = set()
-    for a, b in zip(smaller, larger, strict=True):
+    for a, b in _pairs(smaller, larger):
+        if isinstance(a, Multiple) and isinstance(b, Multiple):
+            if a.parameter != b.parameter or b.factor % a.factor:
+                return 0
+            factors.add(b.factor // a.factor)
+            continue
         if type(a) is not int or type(b) is not int or a < 1 or b % a or not 1 < b // a <= LARGEST_FACTOR:
             return 0
         factors.add(b // a)
     return factors.pop() if len(factors) == 1 else 0
 
 
+def _less(larger: Sequence[object], smaller: Sequence[object]) -> int:
+    """By how much all of some numbers are smaller than others, where that is a little; else 0."""
+    pairs = _pairs(larger, smaller)
+    differences = {a - b if type(a) is int and type(b) is int else 0 for a, b in pairs}
+    return differences.pop() if len(differences) == 1 and differences <= {1, 2} else 0
+
+
 def _is_half(whole: Sequence[object], half: Sequence[object]) -> bool:
     """Say whether integers are the halves of others, as the padding is that keeps a map's size."""
-    return all(type(a) is int and type(b) is int and a > 0 and a // 2 == b for a, b in zip(whole, half, strict=True))
+    return all(type(a) is int and type(b) is int and a > 0 and a // 2 == b for a, b in _pairs(whole, half))
+
+
+def _number(value: object) -> object:
+    return value.value if isinstance(value, Multiple) else value
 
 
 def _annotation(values: Sequence[object]) -> str:
@@ -282,6 +358,8 @@ def _annotation(values: Sequence[object]) -> str:
 def _kind(value: object) -> str:
     if value is None:
         return "None"
+    if isinstance(value, Multiple):
+        return "int"
     if isinstance(value, tuple):
         return f"tuple[{', '.join(map(_kind, value))}]" if value else "tuple[()]"
     if isinstance(value, list):

@@ -57,7 +57,7 @@ class Scope:
     `taken` are the paths of the modules that lie outside and are applied within: `forward` takes them as arguments.
     """
 
-    __slots__ = ("inputs", "outputs", "path", "region", "steps", "taken")
+    __slots__ = ("_makers", "_reads", "inputs", "outputs", "path", "region", "steps", "taken")
 
     def __init__(self, region: Region) -> None:
         self.region = region
@@ -66,6 +66,22 @@ class Scope:
         self.taken: dict[str, None] = {}
         self.inputs: tuple[int, ...] = ()
         self.outputs: tuple[int, ...] = ()
+        self._makers: dict[int, Step] = {}
+        self._reads: dict[int, int] = {}
+
+    def maker(self, value: int) -> Step | None:
+        """The step that leaves a value, if one of this scope does; to be asked when all scopes are there."""
+        if not self._makers:
+            self._makers = {output: step for step in self.steps for output in step.outputs}
+        return self._makers.get(value)
+
+    def reads(self, value: int) -> int:
+        """How often the steps of this scope take a value; to be asked when all scopes are there."""
+        if not self._reads:
+            for step in self.steps:
+                for taken in step.inputs:
+                    self._reads[taken] = self._reads.get(taken, 0) + 1
+        return self._reads.get(value, 0)
 
     @property
     def is_block(self) -> bool:

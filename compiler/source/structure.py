@@ -2,11 +2,17 @@
 
 import re
 from bisect import bisect_left
+from collections.abc import Mapping, Sequence
 
 from archc.compiler.ir import Region
-from archc.compiler.source.names import variable
+from archc.compiler.source.classes import Counted
+from archc.compiler.source.definitions import Definition, skeleton
+from archc.compiler.source.names import is_attribute, variable
 from archc.compiler.source.scopes import Scope, Step
 
+NUMBERED = re.compile(r"(.*?)(0|[1-9]\d*)", re.ASCII)
+WIDEST_UNPACKING = 8  # so many modules get names for a `forward`
+DEEPEST_INNER = 12  # how often a block that uses itself is handed to its own constructor
 WHOLE = "*"  # stands for all modules of an `nn.Sequential` at once
 
 
@@ -19,6 +25,24 @@ def base_of(scope: Scope) -> tuple[object, str]:
         return "", region.name
     label = scope.path.rpartition(".")[2]
     return region.span, re.sub(r"[\d_-]+$", "", label) or "block"
+
+
+def recursions(scopes: Sequence[Scope], bases: Mapping[int, object]) -> set[int]:
+    """The scopes that are handed to the constructor of the same block around them, by `id`."""
+    found: set[int] = set()
+    depth: dict[int, int] = {}
+    for scope in scopes:
+        inside = [
+            step.scope
+            for step in scope.steps
+            if step.scope is not None and not step.shared and bases[id(step.scope)] == bases[id(scope)]
+        ]
+        if scope.region.kind != "block" or len(inside) != 1:
+            continue
+        depth[id(scope)] = depth.get(id(inside[0]), 0) + 1
+        if depth[id(scope)] <= DEEPEST_INNER:
+            found.add(id(inside[0]))
+    return found
 
 
 def rounds_of(scope: Scope) -> list[tuple[Region, list[Step]]]:
@@ -39,6 +63,41 @@ def owners_of(key: str) -> list[str]:
     """The keys of what a module lies in: `a` and `a.b` for `a.b.c`."""
     parts = key.split(".")
     return [".".join(parts[:i]) for i in range(1, len(parts))]
+
+
+def listed(keys: Sequence[str]) -> dict[str, int]:
+    """The keys of labels that hold nothing but modules whose keys count from 0, and how many.
+
+    >>> listed(["stem", "convs.0", "convs.1", "convs.2", "head.0", "head.norm"])
+    {'convs': 3}
+    """
+    below: dict[str, list[str]] = {}
+    for key in keys:
+        for owner in owners_of(key):
+            below.setdefault(owner, []).append(key.removeprefix(f"{owner}."))
+    known = set(keys)
+    return {
+        owner: len(found)
+        for owner, found in below.items()
+        if len(found) > 1 and owner not in known and found == [str(number) for number in range(len(found))]
+    }
+
+
+def counted(steps: list[Step], definitions: list[Definition], start: int) -> tuple[Counted | None, int]:
+    """How the keys from a place on count, and how many modules of one kind do so."""
+    match = NUMBERED.fullmatch(steps[start].key)
+    if match is None or not match[1]:
+        return None, 1
+    prefix, number = match[1], int(match[2])
+    kind = skeleton(definitions[start])
+    length = 1
+    while (
+        start + length < len(steps)
+        and steps[start + length].key == f"{prefix}{number + length}"
+        and skeleton(definitions[start + length]) == kind
+    ):
+        length += 1
+    return Counted(prefix, number), length
 
 
 def chained(scope: Scope, members: list[Step]) -> Scope | None:
@@ -76,12 +135,29 @@ def chained(scope: Scope, members: list[Step]) -> Scope | None:
     return whole
 
 
-def member_names(members: list[Step], parameters: tuple[str, ...]) -> list[str]:
-    """Names for the numbered modules of a class: what each is, numbered where there are several."""
-    kinds = [step.scope.region.name or "chain" if step.scope is not None else step.node.op.name for step in members]  # type: ignore[union-attr]
+def member_names(members: list[Step], parameters: tuple[str, ...], labels: Mapping[str, str] = {}) -> list[str]:
+    """Names for the modules of a class: their labels, or what each is, numbered where there are several."""
+    kinds = [labels.get(step.key) or _kind(step) for step in members]
     names: list[str] = []
     for number, kind in enumerate(kinds):
         same = kinds.count(kind)
         wish = f"{kind}{kinds[: number + 1].count(kind)}" if same > 1 else kind
         names.append(variable(wish, {*names, *parameters, "x"}))
     return names
+
+
+def children(kept: list[Step], keys: Mapping[str, str], parameters: tuple[str, ...]) -> dict[str, str]:
+    """Names for the modules of a class, where they are few and some have numbers, which no attribute is called."""
+    steps = [step for step in kept if step.node is None or not step.node.op.own]
+    labels = {step.key: keys[step.key] for step in steps if is_attribute(keys[step.key])}
+    has_name = all(step.live and (step.key in labels or keys[step.key].isdecimal()) for step in steps)
+    if not has_name or len(labels) == len(steps) or not 2 <= len(steps) <= WIDEST_UNPACKING:
+        return {}
+    return dict(zip((step.key for step in steps), member_names(steps, parameters, labels), strict=True))
+
+
+def _kind(step: Step) -> str:
+    if step.scope is not None:
+        return step.scope.region.name or "chain"
+    assert step.node is not None
+    return step.node.op.name

@@ -26,9 +26,10 @@ from archc.compiler.source.externs import Externs, contracts, import_lines, impo
 from archc.compiler.source.forward import words
 from archc.compiler.source.initial import initial_lines
 from archc.compiler.source.keys import assignment, registration
-from archc.compiler.source.layout import Lines, spaced
+from archc.compiler.source.layout import WIDTH, Lines, Place, signs, spaced
 from archc.compiler.source.names import docstring, escaped, is_attribute, literal, variable
 from archc.compiler.source.parameters import Parameters, holes, is_default
+from archc.compiler.source.parts import Hole, Mark
 from archc.compiler.source.tables import Tables, is_table
 from archc.dsl.source import Span
 
@@ -38,6 +39,7 @@ class Written(NamedTuple):
 
     text   the module
     lines  `lines[i]` is the place in the `.arch` text that line `i + 1` comes from, if there is one
+    places  where expressions of a line come from that are not what the line as a whole comes from
     main   the name of the network's class
     paths  the place of every operator that is a module, by its name in the network
     externs  the classes of one's own that it imports, and what is declared of them
@@ -45,6 +47,7 @@ class Written(NamedTuple):
 
     text: str
     lines: tuple[Span | None, ...]
+    places: tuple[Place, ...]
     main: str
     paths: Mapping[str, Span]
     externs: Externs = Externs()
@@ -80,7 +83,9 @@ class _Writer:
         self.tables.write(lines)
         inputs = tuple(entry.type for entry in self.shaped.graph.inputs)
         externs = Externs(tuple(self.imported.values()), contracts(self.shaped), inputs if self.imported else ())
-        return Written(lines.text() + text, lines.origins() + body.origins(), self.main.name, self._paths(), externs)
+        origins = lines.origins() + body.origins()
+        places = body.places(len(lines.origins()))
+        return Written(lines.text() + text, origins, places, self.main.name, self._paths(), externs)
 
     def _paths(self) -> dict[str, Span]:
         return {node.path: node.span for node in reversed(self.shaped.graph.nodes) if node.path}
@@ -174,11 +179,12 @@ class _Writer:
                     self._counted(lines, key, definition, one, place)
                     continue
                 text = self._text(definition, one.parameters)
-                if isinstance(definition, Kept):
-                    text = registration(key, definition.own, text)
+                if one.option is not None and key in one.option.keys:
+                    self._optional(lines, one, key, text, place)
+                elif isinstance(definition, Kept):
+                    lines.add(registration(key, definition.own, text), depth=2, origin=place)
                 else:
-                    text = assignment(key, text)
-                lines.add(text, depth=2, origin=place)
+                    lines.add(assignment(key, text), depth=2, origin=place)
         for depth, text, rule_place in self.initial.get(one.name, ()):
             if text.endswith(":"):
                 lines.raw(text, depth=depth, origin=rule_place)
@@ -187,15 +193,37 @@ class _Writer:
         if one.plan.forward is not None:
             lines.blank()
 
+    def _optional(self, lines: Lines, one: Class, key: str, text: str, place: Span) -> None:
+        """Write a module that not all instances have; those after the first of them stand under its condition."""
+        assert one.option is not None
+        whole = assignment(key, f"{text} if {one.flag} else None")
+        if len(one.option.keys) == 1 and len(whole) + 8 <= WIDTH:
+            lines.add(whole, depth=2, origin=place)
+            return
+        if key == one.option.keys[0]:
+            lines.add(assignment(key, "None"), depth=2, origin=place)
+            lines.raw(f"if {one.flag}:", depth=2, origin=place)
+        lines.add(assignment(key, text), depth=3, origin=place)
+
     def _counted(self, lines: Lines, key: Counted, definition: Definition, one: Class, place: Span) -> None:
         """Write the loop that makes modules whose keys count."""
+        label = self._label(key.prefix)
+        if key.number is not None:
+            label += f"{{{one.parameters.text(key.number, 'number')}}}{self._label(key.suffix)}"
+        if key.start is None:
+            text = self._text(definition, one.parameters)
+            lines.add(f'self.add_module(f"{label}", {text})', depth=2, origin=place)
+            return
         assert isinstance(definition, Run)
         number = "i" if key.start == 0 else f"i + {key.start}"
-        label = escaped(key.prefix).replace('"', '\\"').replace("{", "{{").replace("}", "}}")
         count = one.parameters.text(definition.rounds, "depth")
         lines.raw(f"for i in range({count}):", depth=2, origin=place)
         text = self._text(definition.item, one.parameters)
         lines.add(f'self.add_module(f"{label}{{{number}}}", {text})', depth=3, origin=place)
+
+    def _label(self, text: str) -> str:
+        """A text as it stands in an f-string."""
+        return escaped(text).replace('"', '\\"').replace("{", "{{").replace("}", "}}")
 
     # ---- what a class constructs
 
@@ -216,7 +244,8 @@ class _Writer:
             case Kept(_, made):
                 return self._text(made, parameters)
             case Chain():
-                return f"nn.Sequential({self._items(definition, parameters)})"
+                items = self._items(definition, parameters)
+                return f"nn.ModuleList([{items}])" if definition.listed else f"nn.Sequential({items})"
             case Inner():
                 return parameters.inner
             case Run():
@@ -225,7 +254,7 @@ class _Writer:
     def _value(self, argument: Argument, parameters: Parameters) -> str:
         value = argument.value
         if isinstance(value, Vector) and value.same:
-            table = value.values[0]
+            table = value.one
             if isinstance(table, list) and is_table(table):
                 return self.tables.add(table, argument.hint)
         return parameters.text(value, argument.hint)
@@ -279,17 +308,26 @@ class _Writer:
             lines.raw(f"for layer in {source}:", depth=2, origin=origin)
             depth = 3
         for statement in body.statements:
-            text = "".join(
-                part if isinstance(part, str) else one.parameters.text(next(found).value, part.hint, kept=True)
-                for part in statement.parts
-            )
+            text = ""
+            marks: list[tuple[int, Span | None]] = []
+            for part in statement.parts:
+                match part:
+                    case str():
+                        text += part
+                    case Hole():
+                        text += one.parameters.text(next(found).value, part.hint, kept=True)
+                    case Mark():
+                        marks.append((signs(text), part.origin))
             text = spaced(text)
             if one.plan.form == "loop" and text.startswith("return "):
                 text = f"x = {text.removeprefix('return ')}"
-            if text.endswith(":") or text.startswith(" "):
-                lines.raw(text, depth=depth, origin=statement.origin)
+                marks = [(at - len("return") + len("x="), origin) for at, origin in marks]
+            line = text.lstrip(" ")
+            inside = depth + (len(text) - len(line)) // 4
+            if line.endswith(":"):
+                lines.raw(line, depth=inside, origin=statement.origin)
             else:
-                lines.add(text, depth=depth, origin=statement.origin)
+                lines.add(line, depth=inside, origin=statement.origin, marks=marks)
         if one.plan.form == "loop":
             lines.raw("return x", depth=2)
 

@@ -110,7 +110,7 @@ def build(text: Text, call: Call, *, device: str = "meta") -> Built:
     with torch.device(device), counter or nullcontext():
         inputs = [tensor(x, device) for x in call.inputs]
         module = None if text.module is None else eval(text.module, dict(NAMES))
-        result = _run(text.use, inputs, len(call.outputs), module)
+        result = run(text.use, inputs, len(call.outputs), module)
     return Built(result, module, counter.get_total_flops() / 2 / BATCH if counter else None)
 
 
@@ -122,9 +122,10 @@ def tensor(x: Tensor, device: str) -> torch.Tensor:
     return make([int(size) for size in shape], dtype=getattr(torch, x.dtype), device=device)  # type: ignore[arg-type]
 
 
-def _run(
+def run(
     text: Expression | Statements, inputs: Sequence[torch.Tensor], outputs: int, module: nn.Module | None
 ) -> tuple[torch.Tensor, ...]:
+    """Apply an entry's text to values, with its module if it has one; return the outputs."""
     names = {"module": module, **{f"x{i}": x for i, x in enumerate(inputs)}, **NAMES}
     if isinstance(text, Statements):
         filling = {f"y{i}": f"y{i}" for i in range(outputs)}

@@ -18,7 +18,7 @@ from archc.compiler.program import Program
 from archc.compiler.summary import as_json
 from archc.dsl.source import Source
 from tests.compiler.operators import NAMES, Text, inferred, parsed, tensor, texts
-from tests.compiler.operators import _run as run_text
+from tests.compiler.operators import run as run_text
 
 # ---- one operator
 

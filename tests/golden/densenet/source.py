@@ -20,10 +20,8 @@ class DenseLayer(nn.Module):
         self.conv2 = nn.Conv2d(128, 32, kernel_size=3, padding=1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(self.norm1(x))
-        x = self.conv1(x)
-        x = F.relu(self.norm2(x))
-        return self.conv2(x)
+        x = self.conv1(F.relu(self.norm1(x), inplace=True))
+        return self.conv2(F.relu(self.norm2(x), inplace=True))
 
 
 # from densenet.arch:26
@@ -51,8 +49,7 @@ class Transition(nn.Module):
         self.conv = nn.Conv2d(in_channels, in_channels // 2, kernel_size=1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(self.norm(x))
-        x = self.conv(x)
+        x = self.conv(F.relu(self.norm(x), inplace=True))
         return F.avg_pool2d(x, 2)
 
 
@@ -60,9 +57,11 @@ class Transition(nn.Module):
 class Features(nn.Module):
     """3x224x224 -> 1024x7x7"""
 
-    def __init__(self) -> None:
+    def __init__(self, in_channels: int) -> None:
         super().__init__()
-        self.conv0 = nn.Conv2d(3, 64, kernel_size=7, stride=2, padding=3, bias=False)
+        self.conv0 = nn.Conv2d(
+            in_channels, 64, kernel_size=7, stride=2, padding=3, bias=False
+        )
         self.norm0 = nn.BatchNorm2d(64)
         self.denseblock1 = Denseblock(6, 64)
         self.transition1 = Transition(256)
@@ -74,8 +73,7 @@ class Features(nn.Module):
         self.norm5 = nn.BatchNorm2d(1024)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.conv0(x)
-        x = F.relu(self.norm0(x))
+        x = F.relu(self.norm0(self.conv0(x)), inplace=True)
         x = F.max_pool2d(x, 3, stride=2, padding=1)
         x = self.denseblock1(x)
         x = self.transition1(x)
@@ -83,25 +81,24 @@ class Features(nn.Module):
         x = self.transition2(x)
         x = self.denseblock3(x)
         x = self.transition3(x)
-        x = self.denseblock4(x)
-        return self.norm5(x)
+        return self.norm5(self.denseblock4(x))
 
 
 # from densenet.arch:19
 class DenseNet121(nn.Module):
     """3x224x224 -> 1000"""
 
-    def __init__(self) -> None:
+    def __init__(self, in_channels: int = 3, num_classes: int = 1000) -> None:
         super().__init__()
-        self.features = Features()
-        self.classifier = nn.Linear(1024, 1000)
+        self.features = Features(in_channels)
+        self.classifier = nn.Linear(1024, num_classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight)
         nn.init.zeros_(self.classifier.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(self.features(x))
+        x = F.relu(self.features(x), inplace=True)
         x = F.adaptive_avg_pool2d(x, 1)
         x = torch.flatten(x, 1)
         return self.classifier(x)

@@ -44,8 +44,7 @@ class BasicConv(nn.Module):
         self.bn = nn.BatchNorm2d(channels, eps=0.001)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.conv(x)
-        return F.relu(self.bn(x))
+        return F.relu(self.bn(self.conv(x)), inplace=True)
 
 
 # from googlenet.arch:11
@@ -87,19 +86,18 @@ class Inception(nn.Module):
 class Auxiliary(nn.Module):
     """512x14x14 -> 1000"""
 
-    def __init__(self, in_channels: int) -> None:
+    def __init__(self, in_channels: int, num_classes: int) -> None:
         super().__init__()
         self.conv = BasicConv(in_channels, 128, 1)
         self.fc1 = nn.Linear(2048, 1024)
         self.dropout = nn.Dropout(p=0.7)
-        self.fc2 = nn.Linear(1024, 1000)
+        self.fc2 = nn.Linear(1024, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.adaptive_avg_pool2d(x, 4)
         x = self.conv(x)
         x = torch.flatten(x, 1)
-        x = F.relu(self.fc1(x))
-        x = self.dropout(x)
+        x = self.dropout(F.relu(self.fc1(x), inplace=True))
         return self.fc2(x)
 
 
@@ -107,9 +105,9 @@ class Auxiliary(nn.Module):
 class GoogLeNet(nn.Module):
     """3x224x224 -> 1000, 1000, 1000"""
 
-    def __init__(self) -> None:
+    def __init__(self, in_channels: int = 3, num_classes: int = 1000) -> None:
         super().__init__()
-        self.conv1 = BasicConv(3, 64, 7, stride=2, padding=3)
+        self.conv1 = BasicConv(in_channels, 64, 7, stride=2, padding=3)
         self.conv2 = BasicConv(64, 64, 1)
         self.conv3 = BasicConv(64, 192, 3, padding=1)
         self.inception3a = Inception(192, 64, (96, 128), (16, 32), 32)
@@ -121,10 +119,10 @@ class GoogLeNet(nn.Module):
         self.inception4e = Inception(528, 256, (160, 320), (32, 128), 128)
         self.inception5a = Inception(832, 256, (160, 320), (32, 128), 128)
         self.inception5b = Inception(832, 384, (192, 384), (48, 128), 128)
-        self.aux1 = Auxiliary(512)
-        self.aux2 = Auxiliary(528)
+        self.aux1 = Auxiliary(512, num_classes)
+        self.aux2 = Auxiliary(528, num_classes)
         self.dropout = nn.Dropout(p=0.2)
-        self.fc = nn.Linear(1024, 1000)
+        self.fc = nn.Linear(1024, num_classes)
         for module in self.modules():
             if isinstance(module, (nn.Conv2d, nn.Linear)):
                 nn.init.trunc_normal_(module.weight, std=0.01, a=-2, b=2)
@@ -149,8 +147,7 @@ class GoogLeNet(nn.Module):
         aux_logits1 = self.aux1(early) if self.training else None
         aux_logits2 = self.aux2(late) if self.training else None
         x = F.adaptive_avg_pool2d(features, 1)
-        x = torch.flatten(x, 1)
-        x = self.dropout(x)
+        x = self.dropout(torch.flatten(x, 1))
         logits = self.fc(x)
         if self.training:
             return GoogLeNetOutput(logits, aux_logits2, aux_logits1)

@@ -10,9 +10,9 @@ from torch import nn
 class LeNet(nn.Sequential):
     """1x28x28 -> 10"""
 
-    def __init__(self) -> None:
+    def __init__(self, in_channels: int = 1, num_classes: int = 10) -> None:
         super().__init__(
-            nn.Conv2d(1, 6, kernel_size=5, padding=2),
+            nn.Conv2d(in_channels, 6, kernel_size=5, padding=2),
             nn.Sigmoid(),
             nn.AvgPool2d(2),
             nn.Conv2d(6, 16, kernel_size=5),
@@ -23,5 +23,5 @@ class LeNet(nn.Sequential):
             nn.Sigmoid(),
             nn.Linear(120, 84),
             nn.Sigmoid(),
-            nn.Linear(84, 10),
+            nn.Linear(84, num_classes),
         )

@@ -12,62 +12,57 @@ from torch import Tensor, nn
 class Basic(nn.Module):
     """64x56x56 -> 64x56x56"""
 
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(channels, channels, kernel_size=3, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, kernel_size=3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        identity = x
-        x = self.conv1(x)
-        x = F.relu(self.bn1(x))
-        x = self.conv2(x)
-        x = self.bn2(x)
-        return F.relu(x + identity)
-
-
-# from resnet.arch:6
-class BasicDownsample(nn.Module):
-    """64x56x56 -> 128x28x28"""
-
-    def __init__(self, in_channels: int, channels: int) -> None:
+    def __init__(
+        self, in_channels: int, channels: int, stride: int = 1, downsample: bool = False
+    ) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(
-            in_channels, channels, kernel_size=3, stride=2, padding=1, bias=False
+            in_channels, channels, kernel_size=3, stride=stride, padding=1, bias=False
         )
         self.bn1 = nn.BatchNorm2d(channels)
         self.conv2 = nn.Conv2d(channels, channels, kernel_size=3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(channels)
-        self.downsample = nn.Sequential(
-            nn.Conv2d(in_channels, channels, kernel_size=1, stride=2, bias=False),
-            nn.BatchNorm2d(channels),
-        )
+        self.downsample = None
+        if downsample:
+            self.downsample = nn.Sequential(
+                nn.Conv2d(in_channels, channels, kernel_size=1, stride=2, bias=False),
+                nn.BatchNorm2d(channels),
+            )
 
     def forward(self, x: Tensor) -> Tensor:
         identity = x
-        x = self.conv1(x)
-        x = F.relu(self.bn1(x))
-        x = self.conv2(x)
-        x = self.bn2(x)
-        identity = self.downsample(identity)
-        return F.relu(x + identity)
+        x = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        x = self.bn2(self.conv2(x))
+        if self.downsample is not None:
+            identity = self.downsample(identity)
+        x += identity
+        return F.relu(x, inplace=True)
 
 
 # from resnet.arch:47
 class ResNet18(nn.Module):
     """3x224x224 -> 1000"""
 
-    def __init__(self) -> None:
+    def __init__(self, in_channels: int = 3, num_classes: int = 1000) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(3, 64, kernel_size=7, stride=2, padding=3, bias=False)
+        self.conv1 = nn.Conv2d(
+            in_channels, 64, kernel_size=7, stride=2, padding=3, bias=False
+        )
         self.bn1 = nn.BatchNorm2d(64)
-        self.layer1 = nn.Sequential(Basic(64), Basic(64))
-        self.layer2 = nn.Sequential(BasicDownsample(64, 128), Basic(128))
-        self.layer3 = nn.Sequential(BasicDownsample(128, 256), Basic(256))
-        self.layer4 = nn.Sequential(BasicDownsample(256, 512), Basic(512))
-        self.fc = nn.Linear(512, 1000)
+        self.layer1 = nn.Sequential(Basic(64, 64), Basic(64, 64))
+        self.layer2 = nn.Sequential(
+            Basic(64, 128, stride=2, downsample=True),
+            Basic(128, 128),
+        )
+        self.layer3 = nn.Sequential(
+            Basic(128, 256, stride=2, downsample=True),
+            Basic(256, 256),
+        )
+        self.layer4 = nn.Sequential(
+            Basic(256, 512, stride=2, downsample=True),
+            Basic(512, 512),
+        )
+        self.fc = nn.Linear(512, num_classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(
@@ -75,8 +70,7 @@ class ResNet18(nn.Module):
                 )
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.conv1(x)
-        x = F.relu(self.bn1(x))
+        x = F.relu(self.bn1(self.conv1(x)), inplace=True)
         x = F.max_pool2d(x, 3, stride=2, padding=1)
         x = self.layer1(x)
         x = self.layer2(x)
