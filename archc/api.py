@@ -47,7 +47,8 @@ def load(
     """Compile an architecture and return it as a plain `nn.Module`, initialised as its text says, or with weights.
 
     `file` is what `compile` takes, or the folder of a run, which gives its own architecture with its best weights.
-    `weights` is a file of a `state_dict`, or a name of torchvision's, such as `DEFAULT`; all of it must fit.
+    `weights` is a file of a `state_dict`, the folder of a run, or a name of torchvision's, such as `DEFAULT`; all of it
+    must fit.
     `adapt_head` keeps the classifier's first values where its number of classes differs from that of the weights.
 
     Raises:

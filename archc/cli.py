@@ -12,7 +12,22 @@ from archc import __version__
 from archc.dsl.garbage import uncollected
 from archc.messages import say
 
-COMMANDS = ("check", "build", "render", "train", "data", "fmt", "zoo", "ops", "explain", "doctor")
+COMMANDS = (
+    "check",
+    "build",
+    "render",
+    "train",
+    "eval",
+    "predict",
+    "compare",
+    "runs",
+    "data",
+    "fmt",
+    "zoo",
+    "ops",
+    "explain",
+    "doctor",
+)
 
 # A run that its guard stopped (4) and a signal (128 + its number) come as `exit_status` of their exceptions.
 OK, ERRORS, USAGE, ENVIRONMENT, CRASH, INTERRUPTED = 0, 1, 2, 3, 70, 130

@@ -72,11 +72,17 @@ class Network:
         shaped = self.checked.shaped
         return {output.name: shaped.types[output.value].shape for output in shaped.graph.outputs}
 
-    def summary(self, *, depth: int | None = None) -> str:
-        """Return the table of layers as text, blocks as a tree, repeats folded."""
+    def summary(self, *, depth: int | None = None, full: bool = False, receptive: bool = False) -> str:
+        """Return the table of layers as text: blocks as a tree, repeats folded, long tables closed to a page.
+
+        `depth` says how many levels of the tree are opened, `full` opens and unfolds everything, `receptive` adds
+        receptive fields and strides.
+        """
         from archc.compiler.summary import headline, table
 
-        return headline(self.checked.shaped) + "\n\n" + table(self.checked.shaped, levels=depth)
+        shaped = self.checked.shaped
+        parts = [headline(shaped, noted=False), table(shaped, levels=depth, full=full, receptive=receptive)]
+        return "\n\n".join(parts)
 
     def source(self) -> str:
         """Return the PyTorch source: plain, without any import of archc."""

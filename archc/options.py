@@ -41,6 +41,32 @@ def file_argument(function: F) -> F:
     return click.argument("file", metavar="FILE", shell_complete=complete_file)(function)
 
 
+def complete_run(context: click.Context, parameter: click.Parameter, incomplete: str) -> "list[CompletionItem]":
+    """Return what a shell offers for RUN: the runs below `runs/`, else whatever the shell finds."""
+    from click.shell_completion import CompletionItem
+
+    from archc.runs import known_runs
+
+    offered = [CompletionItem(name) for name in known_runs() if name.startswith(incomplete)]
+    return offered or [CompletionItem(incomplete, type="dir")]
+
+
+def run_argument(function: F) -> F:
+    """The argument RUN."""
+    return click.argument("run", metavar="RUN", shell_complete=complete_run)(function)
+
+
+def which_option(function: F) -> F:
+    """The option `--which`: of the two checkpoints of a run."""
+    return click.option(
+        "--which",
+        type=click.Choice(["best", "last"]),
+        default="best",
+        show_default=True,
+        help="The weights of the epoch with the best test, or the last ones.",
+    )(function)
+
+
 def parameter_option(function: F) -> F:
     """The option `-p name=value`, repeatable."""
     return click.option(

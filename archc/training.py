@@ -2,14 +2,13 @@
 
 import json
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from archc.compiler.algebra.condition import Condition, Relation
-from archc.compiler.algebra.sizes import Symbolic, evaluate
+from archc.binding import bound_by_data, check_outputs, input_size
 from archc.compiler.elaboration.builder import MOST_LAYERS
-from archc.compiler.ir import Tensor
 from archc.compiler.pipeline import choose
 from archc.compiler.program import Program, read_file, within
 from archc.compiler.values import Given, show
@@ -23,18 +22,16 @@ from archc.recipes import recipe_text
 if TYPE_CHECKING:
     from torch import nn
 
-    from archc.runtime.data.dataset import Data
     from archc.runtime.recipe import Recipe
     from archc.runtime.recipe_text import Layer
     from archc.runtime.run import Run
+    from archc.runtime.watch import Watch
 
-LARGEST_STEP = 2**16  # how far above the size of the data a size that fits is looked for
-Conditions = tuple[Condition | Relation, ...]
 MAIN = "arch/main.arch"  # where a run keeps a text that came from no file
 
 
 def train(
-    file: str | os.PathLike[str],
+    file: str | os.PathLike[str] | None = None,
     *,
     recipe: str | os.PathLike[str] | None = None,
     data: str | None = None,
@@ -42,6 +39,9 @@ def train(
     out: str | os.PathLike[str] | None = None,
     params: Mapping[str, object] | None = None,
     max_layers: int = MOST_LAYERS,
+    quiet: bool = False,
+    watch: "Watch | None" = None,
+    resume: str | os.PathLike[str] | None = None,
     **settings: object,
 ) -> "Run":
     """Train an architecture and return its run; `run.metrics` holds the epochs, `run.model()` the trained module.
@@ -49,8 +49,12 @@ def train(
     `file` is what `archc.compile` takes, `recipe` a YAML file or a recipe of the zoo, `data` the name of a data set (by
     default that of the recipe, else "digits"), `data_root` the folder it lies in, `out` the folder of the run (by
     default a new one under `runs/`), `params` the parameters of the architecture. The data set binds `in_channels` and
-    `num_classes` where the architecture has them. A network of more than `max_layers` layers is refused. Settings
-    (`epochs=3`) are those of `archc.runtime.Settings`, and win over those of the recipe.
+    `num_classes` where the architecture has them. A network of more than `max_layers` layers is refused. The run
+    reports to `watch`, an `archc.runtime.Watch` (by default a bar or lines on stderr), with `quiet` to nobody. Settings
+    (`epochs=3`) are those of `archc.runtime.Settings`, and `weights` to begin with; they win over those of the recipe.
+
+    `resume` is the folder of a run to go on with, in place of a file: it has its own text and settings, so that nothing
+    else is given but where the data lies now (`data`, `data_root`), if not where it lay.
 
     Raises:
         ArchError: the text has mistakes.
@@ -64,13 +68,24 @@ def train(
     (1, 0.9)
     """
     from archc.runtime.recipe_text import Layer
+    from archc.runtime.watch import chosen_watch
 
+    if resume is not None:
+        from archc.resume import resume_run
+        from archc.runtime.resume import refuse_with_resume
+
+        given_too = {"file": file, "recipe": recipe, "out": out, "params": params, **settings}
+        refuse_with_resume(name for name, value in given_too.items() if value is not None)
+        return resume_run(resume, data=data, data_root=data_root, max_layers=max_layers, quiet=quiet, watch=watch)
+    if file is None:
+        raise UsageProblem("`file` names what to train, or `resume` the run to go on with")
     root = None if data_root is None else os.fspath(data_root)
     named = {name: value for name, value in (("data", data), ("data_root", root)) if value is not None}
     arguments = Layer("arguments", {**named, **settings}, {})
     resolved = resolve_recipe(None if recipe is None else os.fspath(recipe), arguments)
     opened = open_file(os.fspath(file))
-    return train_opened(opened, given(params or {}), recipe=resolved, out=out, max_layers=max_layers)
+    watch = chosen_watch(sys.stderr, quiet=quiet, watch=watch)
+    return train_opened(opened, given(params or {}), recipe=resolved, out=out, max_layers=max_layers, watch=watch)
 
 
 def resolve_recipe(name: str | None, *layers: "Layer") -> "Recipe":
@@ -95,32 +110,30 @@ def train_opened(
     recipe: "Recipe",
     out: str | os.PathLike[str] | None,
     max_layers: int = MOST_LAYERS,
+    watch: "Watch | None" = None,
 ) -> "Run":
     """Train an opened architecture with the given parameters; see `train`."""
-    from archc.runtime import fit, new_run_folder
+    from archc.runtime import fit
     from archc.runtime.data import load
-    from archc.runtime.data.dataset import refuse_masks
 
     # The text is checked before the data is read, and read with the data's sizes before anything is written.
     parameters = {**given(recipe.task.params), **parameters}
-    network(opened, parameters, max_layers=max_layers)
+    named = network(opened, parameters, max_layers=max_layers).name
+    parameters = {**_asked_by_weights(opened, named, recipe.task.weights), **parameters}
     images = load(recipe.task.data, recipe.task.data_root)
-    refuse_masks(images)
-    bound = {**_bound_by_data(opened, images), **parameters}
+    bound = {**bound_by_data(opened, images), **parameters}
     built = network(opened, bound, max_layers=max_layers)
+    recipe = _with_init(recipe, built)
     settings = recipe.settings
-    if built.checked.shaped.graph.rules and "init" not in recipe.named:
-        settings = settings.but(init="module")
-    recipe = recipe._replace(settings=settings)
-    size = _input_size(built, settings.image_size or tuple(images.train_images.shape[2:]), images)
-    _check_classes(built, images)
-    folder = new_run_folder(Path("runs"), f"{built.name.lower()}-{images.name}") if out is None else Path(out)
-    main, files = _texts(opened.program)
+    size = input_size(built, settings.image_size or tuple(images.train_images.shape[2:]), images)
+    check_outputs(built, images, size=size, settings=settings)
+    main, files = texts_of(opened.program)
+    module, notes = first_module(built, recipe)
     return fit(
-        _seeded_module(built, settings.seed),
+        module,
         images,
         settings=settings,
-        out=folder,
+        out=None if out is None else os.fspath(out),
         files={**files, "source.py": built.source(), "recipe.yaml": recipe.text()},
         facts={
             "arch": {
@@ -130,64 +143,52 @@ def train_opened(
             }
         },
         input_size=size,
+        name=built.name.lower(),
         origin=recipe.origin,
+        notes=notes,
+        watch=watch,
     )
 
 
-def _seeded_module(built: Network, seed: int) -> "nn.Module":
-    """The module with the first weights that its own text and the seed determine; the caller's random numbers stay."""
+def _asked_by_weights(opened: Opened, name: str, weights: str | None) -> dict[str, Given]:
+    """The parameters that go with torchvision's weights, where the architecture has them."""
+    if weights is None:
+        return {}
+    from archc.weights import settings_for
+
+    known = {parameter.name.text for parameter in opened.parameters()}
+    return given({key: value for key, value in settings_for(name, weights).items() if key in known})
+
+
+def _with_init(recipe: "Recipe", built: Network) -> "Recipe":
+    """The recipe with first weights as the network has them, where its text or `weights` says what they are."""
+    settings = recipe.settings
+    if recipe.task.weights is not None and "init" in recipe.named and settings.init != "module":
+        raise UsageProblem(f"init {settings.init} would draw anew what `weights` names: leave one of them out")
+    if "init" not in recipe.named and (recipe.task.weights is not None or built.checked.shaped.graph.rules):
+        settings = settings.but(init="module")
+    return recipe._replace(settings=settings)
+
+
+def first_module(built: Network, recipe: "Recipe") -> "tuple[nn.Module, list[str]]":
+    """The module with the weights that the recipe names, or with first ones that its text and the seed determine.
+
+    With it comes what to say of the weights. The caller's random numbers stay.
+    """
     import torch
 
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return built.module()
+        torch.manual_seed(recipe.settings.seed)
+        if recipe.task.weights is None:
+            return built.module(), []
+        from archc.weights import adapted_module
+
+        module, kept = adapted_module(built, recipe.task.weights)
+    anew = f", but for {', '.join(kept)}, whose number of outputs is another: drawn from the seed" if kept else ""
+    return module, [f"begins with the weights of {recipe.task.weights}{anew}"]
 
 
-def _bound_by_data(opened: Opened, data: "Data") -> dict[str, Given]:
-    """The parameters of an architecture that the data set decides."""
-    known = {parameter.name.text for parameter in opened.parameters()}
-    decided = {"in_channels": data.channels, "num_classes": data.num_classes}
-    return given({name: value for name, value in decided.items() if name in known})
-
-
-def _input_size(built: Network, wanted_size: tuple[int, ...], data: "Data") -> tuple[int, ...]:
-    """The size of images that the network takes; symbolic sizes are those wanted, brought up to the condition."""
-    shaped = built.checked.shaped
-    if len(shaped.graph.inputs) != 1:
-        names = ", ".join(f"`{entry.name}`" for entry in shaped.graph.inputs)
-        raise UsageProblem(f"`{built.name}` has several inputs ({names}), and a data set of images fills one")
-    (entry,) = shaped.graph.inputs
-    shape = entry.type.shape
-    if len(shape) != 3:
-        raise UsageProblem(f"`{built.name}` takes {entry.type}, and images are channels x height x width")
-    sizes: dict[str, int] = {}
-    for wanted, found in zip(shape, (data.channels, *wanted_size), strict=True):
-        if isinstance(wanted, Symbolic) and str(wanted) not in sizes:
-            sizes[str(wanted)] = _fitting(str(wanted), found, sizes, shaped.conditions)
-    return tuple(evaluate(size, sizes) for size in shape)
-
-
-def _fitting(name: str, found: int, sizes: Mapping[str, int], conditions: Conditions) -> int:
-    """The smallest size for a symbol, at least that of the data, that meets the conditions on it."""
-    for size in range(found, found + LARGEST_STEP):
-        trial = {**sizes, name: size}
-        if all(condition.holds(trial) for condition in conditions if trial.keys() >= set(condition.symbols)):
-            return size
-    raise UsageProblem(f"no size of {name} near {found} fits: " + "; ".join(map(str, conditions)))
-
-
-def _check_classes(built: Network, data: "Data") -> None:
-    """Refuse a network whose result is not one score for each class."""
-    for name, shape in built.outputs.items():
-        if shape != (data.num_classes,):
-            needed = f"data set `{data.name}` needs {data.num_classes} scores, one for each class"
-            help = "give the architecture a parameter `num_classes`, which the data set then binds"
-            if built.checked.shaped.graph.parameters.get("num_classes", data.num_classes) != data.num_classes:
-                help = "leave out `-p num_classes=...`: the data set binds it"
-            raise UsageProblem(f"`{name}` of `{built.name}` is {Tensor(shape)}, and {needed}; {help}")
-
-
-def _texts(program: Program) -> tuple[str, dict[str, str]]:
+def texts_of(program: Program) -> tuple[str, dict[str, str]]:
     """The texts of a program by their names in a run's folder, and the name of the main one.
 
     Files of the project lie under `arch/`, those of the zoo under `zoo/`, so that the run does not depend on either.
@@ -218,6 +219,13 @@ def load_run(folder: str, which: str = "best", *, max_layers: int = MOST_LAYERS)
     """
     from archc.runtime import load_weights
 
+    built = kept_network(folder, max_layers=max_layers).module()
+    load_weights(built, Path(folder), which)
+    return built.eval()
+
+
+def kept_network(folder: str, *, max_layers: int = MOST_LAYERS) -> Network:
+    """Return the network of a run, compiled from the text that the run kept; raises what `load_run` does."""
     kept = _kept(folder)
     path = os.path.join(folder, kept.file)
     try:
@@ -227,9 +235,7 @@ def load_run(folder: str, which: str = "best", *, max_layers: int = MOST_LAYERS)
     program = Program(source, path, root=os.path.join(folder, "arch"), zoo=os.path.join(folder, "zoo"))
     opened = Opened(choose(program, kept.name), program)
     parameters = read_parameters(opened, (f"{name}={value}" for name, value in kept.params.items()))
-    built = network(opened, parameters, max_layers=max_layers).module()
-    load_weights(built, Path(folder), which)
-    return built.eval()
+    return network(opened, parameters, max_layers=max_layers)
 
 
 class Kept(NamedTuple):

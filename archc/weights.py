@@ -1,9 +1,11 @@
 """Existing weights for a network: read without unpickling, compared entry by entry, loaded all or none."""
 
 import os
+import pickle
 import zipfile
 from collections.abc import Mapping
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,6 +15,7 @@ from torch.overrides import TorchFunctionMode
 from archc.compiler.ir import ShapedGraph
 from archc.network import Network
 from archc.problems import EnvironmentProblem, UsageProblem
+from archc.runtime.checkpoint import open_checkpoint
 
 WRAPPERS = ("state_dict", "model_state_dict", "model")  # under which training scripts keep the weights
 PREFIXES = ("module.", "_orig_mod.")  # what DistributedDataParallel and torch.compile put before every name
@@ -37,28 +40,37 @@ def settings_for(name: str, weights: str | os.PathLike[str]) -> Mapping[str, obj
 def module_with_weights(built: Network, weights: str | os.PathLike[str], *, adapt_head: bool = False) -> nn.Module:
     """Construct a network and load weights into it, strictly.
 
-    `weights` is a file, `.safetensors` or what `torch.save` wrote of a `state_dict`, or the name of torchvision's
-    weights for the network of this name, such as `DEFAULT`. With `adapt_head`, the layers that make the results keep
-    their first values where they have another number of outputs than the weights.
+    `weights` is a file, `.safetensors` or what `torch.save` wrote of a `state_dict`, the folder of a run, or the name
+    of torchvision's weights for the network of this name, such as `DEFAULT`. With `adapt_head`, the layers that make
+    the results keep their first values where they have another number of outputs than the weights.
 
     Raises:
         UsageProblem: there are no such weights, or they do not fit; the message lists what does not.
         EnvironmentProblem: the file is damaged, or torchvision's weights cannot be fetched.
     """
-    found, origin = _named(built, os.fspath(weights))
     if adapt_head:
+        return adapted_module(built, weights)[0]
+    found, origin = _named(built, os.fspath(weights))
+    with _Uninitialised():
         module = built.module()
-        kept = _heads(built.checked.shaped)
-        own = module.state_dict()
-        for name in [name for name in found if name.rpartition(".")[0] in kept and name in own]:
-            if _resized(found[name], own[name]):
-                found[name] = own[name]
-    else:
-        with _Uninitialised():
-            module = built.module()
     _refuse_misfits(module.state_dict(), found, name=built.name, origin=origin)
     module.load_state_dict(found)
     return module
+
+
+def adapted_module(built: Network, weights: str | os.PathLike[str]) -> tuple[nn.Module, list[str]]:
+    """Construct a network with weights; return also the paths of the heads that kept their first values.
+
+    Raises as `module_with_weights` does.
+    """
+    found, origin = _named(built, os.fspath(weights))
+    module = built.module()
+    own, heads = module.state_dict(), _heads(built.checked.shaped)
+    kept = [name for name in found if name.rpartition(".")[0] in heads and _differ_in(0, found[name], own.get(name))]
+    found.update({name: own[name] for name in kept})
+    _refuse_misfits(own, found, name=built.name, origin=origin)
+    module.load_state_dict(found)
+    return module, list(dict.fromkeys(name.rpartition(".")[0] for name in kept))
 
 
 class _Uninitialised(TorchFunctionMode):
@@ -106,14 +118,16 @@ def _is_file(weights: str) -> bool:
 
 
 def read_weights(path: str) -> dict[str, Tensor]:
-    """Read a `state_dict` from a file; nothing is unpickled but tensors.
+    """Read a `state_dict` from a file, or the best weights of a run's folder; nothing is unpickled but tensors.
 
     Raises:
         UsageProblem: there is no such file, or it holds something else.
         EnvironmentProblem: the file is damaged.
     """
+    if os.path.isfile(os.path.join(path, "run.json")):
+        return dict(open_checkpoint(Path(path, "best"), ("weights",)).tensors["weights"])
     if not os.path.isfile(path):
-        raise UsageProblem(f"there is no file `{path}` with weights")
+        raise UsageProblem(f"there is no file `{path}` with weights, and no run in a folder of that name")
     try:
         if path.endswith(".safetensors"):
             from safetensors.torch import load_file
@@ -126,9 +140,8 @@ def read_weights(path: str) -> dict[str, Tensor]:
                 raise ValueError(f"the checksum of {damaged} in it is wrong")
         found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # damage shows in torch as errors of every kind
-        reason = str(error).strip().partition("\n")[0]
         raise EnvironmentProblem(
-            f"`{path}` cannot be read as weights: {reason or type(error).__name__}; "
+            f"`{path}` cannot be read as weights: {_reason(error)}; "
             "archc reads .safetensors, and what `torch.save(module.state_dict(), path)` writes"
         ) from None
     for wrapper in WRAPPERS:
@@ -137,6 +150,14 @@ def read_weights(path: str) -> dict[str, Tensor]:
     if not (isinstance(found, dict) and found and all(isinstance(value, Tensor) for value in found.values())):
         raise UsageProblem(f"`{path}` holds no `state_dict`: names with a tensor each")
     return _without_prefixes({str(name): value for name, value in found.items()})
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, pickle.UnpicklingError) and "Unsupported global" in str(error):
+        return "it holds more than tensors, such as a whole module, and nothing is unpickled"
+    if isinstance(error, RuntimeError | ValueError | OSError):
+        return str(error).strip().partition("\n")[0].partition(". ")[0]
+    return "it is damaged, or no file of tensors"
 
 
 def _without_prefixes(found: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -168,8 +189,15 @@ def _refuse_misfits(own: Mapping[str, Tensor], found: Mapping[str, Tensor], *, n
     for key in foreign[:LISTED]:
         lines.append(f"  not in the network: {key}, {_size(found[key])}")
     lines += _more(foreign)
-    if resized and not (missing or foreign) and all(_resized(found[key], own[key]) for key in resized):
-        lines.append("  for another number of classes: adapt_head=True keeps the classifier's own first values")
+    if resized and not (missing or foreign):
+        if all(_differ_in(0, found[key], own[key]) for key in resized):
+            classes = found[resized[0]].shape[0]
+            lines.append(
+                f"  for another number of classes: num_classes={classes} takes them all, "
+                "adapt_head=True of archc.load keeps the classifier's own first values"
+            )
+        elif all(_differ_in(1, found[key], own[key]) and own[key].shape[1] == 1 for key in resized):
+            lines.append("  for images of other channels: `in_channels=3` shows grey images to a network for colour")
     raise UsageProblem("\n".join(lines))
 
 
@@ -181,9 +209,11 @@ def _size(tensor: Tensor) -> str:
     return "x".join(map(str, tensor.shape)) or "a number"
 
 
-def _resized(found: Tensor, own: Tensor) -> bool:
-    """Whether two weights differ in their number of outputs alone."""
-    return found.dim() == own.dim() > 0 and found.shape[0] != own.shape[0] and found.shape[1:] == own.shape[1:]
+def _differ_in(axis: int, found: Tensor, own: Tensor | None) -> bool:
+    """Whether two weights differ in one axis alone: 0 is the number of outputs, 1 that of input channels."""
+    if own is None or found.dim() != own.dim():
+        return False
+    return [number for number in range(own.dim()) if found.shape[number] != own.shape[number]] == [axis]
 
 
 def _heads(shaped: ShapedGraph) -> set[str]:

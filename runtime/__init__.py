@@ -12,18 +12,25 @@ from archc.runtime.errors import EnvironmentProblem, RunInterrupted, RunStopped,
 
 if TYPE_CHECKING:
     from archc.runtime.checkpoint import load_weights
-    from archc.runtime.run import EpochRecord, Run, new_run_folder
+    from archc.runtime.opening import new_run_folder
+    from archc.runtime.run import EpochRecord, Run
     from archc.runtime.settings import Settings
     from archc.runtime.training import fit
+    from archc.runtime.watch import JsonLines, Lines, Progress, Silent, Watch
 
 __all__ = [
     "EnvironmentProblem",
     "EpochRecord",
+    "JsonLines",
+    "Lines",
+    "Progress",
     "Run",
     "RunInterrupted",
     "RunStopped",
     "Settings",
     "SettingsError",
+    "Silent",
+    "Watch",
     "fit",
     "load_weights",
     "new_run_folder",
@@ -32,11 +39,16 @@ __all__ = [
 # What takes time to import, torch or dataclasses; the command line needs the errors long before it trains.
 _LATER = {
     "EpochRecord": "archc.runtime.run",
+    "JsonLines": "archc.runtime.watch",
+    "Lines": "archc.runtime.watch",
+    "Progress": "archc.runtime.watch",
     "Run": "archc.runtime.run",
     "Settings": "archc.runtime.settings",
+    "Silent": "archc.runtime.watch",
+    "Watch": "archc.runtime.watch",
     "fit": "archc.runtime.training",
     "load_weights": "archc.runtime.checkpoint",
-    "new_run_folder": "archc.runtime.run",
+    "new_run_folder": "archc.runtime.opening",
 }
 
 

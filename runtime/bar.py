@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import time
-from typing import TextIO
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from archc.runtime.run import EpochRecord
 from archc.runtime.watch import Progress as EpochProgress
 from archc.runtime.watch import epoch_line
+
+if TYPE_CHECKING:
+    from archc.runtime.run import EpochRecord
 
 SECONDS_BETWEEN_LOOKS = 0.5  # each look waits for the device once
 
 
 class Bar:
-    """One line that moves: epoch, loss, accuracy, images/s and the time left of the run; above it a line per epoch."""
+    """One line that moves: epoch, loss, accuracy, images/s and the time left of the run; above it a line per epoch.
+
+    A terminal that goes away is no reason to stop a run.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self.console = Console(file=stream, highlight=False, markup=False, soft_wrap=True)
@@ -29,45 +35,58 @@ class Bar:
             transient=True,
         )
         self.task: TaskID | None = None
-        self.next_look = 0.0
-        self.epoch = 0
-        self.epoch_began = self.run_began = time.perf_counter()
+        self.gone = False
+        self.epoch = self.images = 0  # the epoch that is shown, and its images when its clock began
+        self.before = 0.0  # part of the run that was done when its clock began: it may have been resumed
+        self.next_look = self.epoch_began = self.run_began = time.perf_counter()
 
-    def run_begins(self, text: str) -> None:
+    def run_begins(self, text: str, facts: Mapping[str, object]) -> None:
         """Prints the text and starts the bar."""
-        self.console.print(text)
-        self.epoch_began = self.run_began = time.perf_counter()
-        self.progress.start()
+        self._draw(lambda: self.console.print(text))
+        self._draw(self.progress.start)
 
     def step(self, progress: EpochProgress) -> None:
         """Moves the bar, at most about every half second."""
         now = time.perf_counter()
-        if progress.epoch != self.epoch:
-            self.epoch, self.epoch_began = progress.epoch, now
-            self.next_look = now + SECONDS_BETWEEN_LOOKS
-        if now < self.next_look:
+        if progress.epoch == self.epoch and now < self.next_look:
             return
-        loss, accuracy = progress.read()
-        now = time.perf_counter()
         part = (progress.epoch - 1 + progress.images / progress.of) / progress.epochs
-        left = (now - self.run_began) * (1 - part) / part
-        rate = progress.images / max(now - self.epoch_began, 1e-9)
-        numbers = f"loss {loss:.4f}  accuracy {accuracy:.3f}  {rate:,.0f} images/s  {clock(left)} left"
-        if self.task is None:
-            self.task = self.progress.add_task("", total=1.0, epoch="", numbers="")
-        epoch = f"{progress.epoch}/{progress.epochs}"
-        self.progress.update(self.task, completed=part, epoch=epoch, numbers=numbers, refresh=True)
+        if not self.epoch:
+            self.before, self.run_began = part, now
+        if progress.epoch != self.epoch:  # the first step of an epoch warms up: its speed says nothing
+            self.epoch, self.images, self.epoch_began = progress.epoch, progress.images, now
+            return
+        found = progress.read()
+        counts = f"accuracy {found.accuracy:.3f}" if found.mean_iou is None else f"mean IoU {found.mean_iou:.3f}"
+        now = time.perf_counter()
+        left = (now - self.run_began) * (1 - part) / (part - self.before)
+        rate = (progress.images - self.images) / max(now - self.epoch_began, 1e-9)
+        numbers = f"loss {found.loss:.4f}  {counts}  {rate:,.0f} images/s  {clock(left)} left"
+        self._draw(lambda: self._move(part, f"{progress.epoch}/{progress.epochs}", numbers))
         self.next_look = now + SECONDS_BETWEEN_LOOKS
 
     def epoch_ends(self, record: EpochRecord, epochs: int) -> None:
         """Prints the epoch's line above the bar."""
-        self.console.print(epoch_line(record, epochs))
+        self._draw(lambda: self.console.print(epoch_line(record, epochs)))
 
-    def run_ends(self, text: str) -> None:
+    def run_ends(self, text: str, facts: Mapping[str, object]) -> None:
         """Takes the bar away and prints the text."""
-        self.progress.stop()
+        self._draw(self.progress.stop)
         if text:
-            self.console.print(text)
+            self._draw(lambda: self.console.print(text))
+
+    def _move(self, part: float, epoch: str, numbers: str) -> None:
+        if self.task is None:
+            self.task = self.progress.add_task("", total=1.0, epoch="", numbers="")
+        self.progress.update(self.task, completed=part, epoch=epoch, numbers=numbers, refresh=True)
+
+    def _draw(self, action: Callable[[], None]) -> None:
+        """Does it, unless the terminal has gone; rich would keep, and repeat, what it could not write."""
+        if not self.gone:
+            try:
+                action()
+            except (OSError, ValueError):
+                self.gone = True
 
 
 def clock(seconds: float) -> str:

@@ -12,15 +12,17 @@ from pathlib import Path
 from archc.runtime.errors import EnvironmentProblem
 
 
-def write_whole(path: Path, content: bytes | memoryview) -> None:
+def write_whole(path: Path, content: bytes | memoryview, *, sync_name: bool = True) -> None:
     """Writes a file so that, whenever the process or the machine dies, it holds the old content or the new.
 
     A full disk, a missing permission and the like raise `EnvironmentProblem` with the path and the bytes needed.
+    Without `sync_name` the content is on the disk, and its name is after the next `sync_folder`.
     """
     aside = path.with_name(f".{path.name}.part")
     with explained(path, needed=len(content)):
         try:
-            with open(aside, "wb") as file:
+            aside.unlink(missing_ok=True)  # a second name that a killed process left must not be written through
+            with open(aside, "xb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
@@ -29,7 +31,8 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
             with suppress(OSError):
                 aside.unlink(missing_ok=True)
             raise
-        sync_folder(path.parent)
+        if sync_name:
+            sync_folder(path.parent)
 
 
 def append_line(path: Path, line: str) -> None:

@@ -1,49 +1,50 @@
-"""A look at a network before it trains: one batch shows whether it compiles and whether its output fits the loss."""
+"""A look at a network before it trains: one batch shows whether its output fits the loss."""
 
 from __future__ import annotations
 
+import copy
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from archc.runtime.data.stream import ImageSet
-from archc.runtime.loop import Forward, autocast, checked_scores
-from archc.runtime.machine import Machine
+from archc.runtime.objective import Objective
 from archc.runtime.settings import Settings
 
 CLOSE = 1e-3
 
 
 class Look(NamedTuple):
-    """What to call in place of the module, a word on compiling for the first lines, and warnings."""
+    """Warnings and facts for the first lines of a run."""
 
-    forward: Forward
-    compiled: str
     warnings: tuple[str, ...]
+    results: str
+    """A word on what the network leaves while it trains: auxiliary results, an output smaller than the masks."""
 
 
-def look(module: nn.Module, images: ImageSet, *, settings: Settings, classes: int, machine: Machine) -> Look:
-    """Runs the first test batch once, compiled if the settings ask for it; the module's state does not change."""
+def look(module: nn.Module, images: ImageSet, *, settings: Settings, objective: Objective) -> Look:
+    """Runs the first test batch once; the module's state does not change."""
     training = module.training
     module.eval()
     batch, labels = next(iter(images.in_order(settings.test_batch_size or 2 * settings.batch_size)))
 
     with torch.inference_mode():  # in fp32: the sum of probabilities that bf16 has rounded is not 1
-        scores = checked_scores(module(batch), count=len(labels), classes=classes)
-    forward: Forward = module
-    compiled = ""
-    if settings.compile:
-        forward, compiled = torch.compile(module), ", compiled"
-        try:
-            with torch.inference_mode(), autocast(machine):
-                forward(batch)
-        except Exception as error:  # whatever a compiler may raise, the module itself has just run
-            reason = str(error).strip().partition("\n")[0]
-            forward, compiled = module, f", not compiled ({type(error).__name__}: {reason})"
+        scores = objective.score(module(batch), labels).scores
+    results = _described(module, batch[[0, -1]], labels[[0, -1]], objective)
     module.train(training)
     warning = misfit(scores, settings.loss)
-    return Look(forward, compiled, (warning,) if warning else ())
+    return Look((warning,) if warning else (), results)
+
+
+def _described(module: nn.Module, pair: Tensor, labels: Tensor, objective: Objective) -> str:
+    """What the objective says of a network in training mode, shown two images; a copy runs, so nothing changes."""
+    try:
+        copied = copy.deepcopy(module).train()
+    except RuntimeError:  # torch copies no tensor that a module has computed and kept; the first step then shows it all
+        return ""
+    with torch.random.fork_rng(devices=[pair.device] if pair.device.type == "cuda" else []):
+        return objective.describe(copied(pair), labels)
 
 
 def misfit(scores: Tensor, loss: str) -> str:

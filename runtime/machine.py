@@ -17,6 +17,10 @@ SHARE_OF_MEMORY = 0.25  # of the device's memory, for images that are kept at th
 KEPT_BY_ALLOCATOR = 1 << 30
 
 
+PRECISIONS: dict[str, torch.dtype | None] = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+
+
 class Machine(NamedTuple):
     """The device with the number type and memory order chosen for it, and for each the reason, for people."""
 
@@ -26,19 +30,54 @@ class Machine(NamedTuple):
     memory_format: torch.memory_format
     text: str
 
+    @property
+    def chosen(self) -> dict[str, str]:
+        """Number type and memory order, in the words of the settings.
+
+        >>> choose_machine(Settings(device="cpu", precision="fp16"), nn.Linear(2, 2)).chosen
+        {'precision': 'fp16', 'layout': 'contiguous'}
+        """
+        precision = next(name for name, dtype in PRECISIONS.items() if dtype is self.autocast)
+        layout = next(name for name, order in LAYOUTS.items() if order is self.memory_format)
+        return {"precision": precision, "layout": layout}
+
+    @property
+    def way(self) -> str:
+        """The same for people: `bf16, channels last`."""
+        return ", ".join(self.chosen.values()).replace("_", " ")
+
 
 def choose_machine(settings: Settings, module: nn.Module) -> Machine:
-    """Resolves the settings `device`, `precision` and `layout`; a device that is not there raises `EnvironmentProblem`.
+    """Resolves `device`, `precision` and `layout` by rule; a device that is not there raises `EnvironmentProblem`.
 
     >>> choose_machine(Settings(device="cpu", precision="fp32"), nn.Linear(2, 2)).text
     'cpu, fp32, contiguous'
     """
     device = choose_device(settings.device)
     autocast, reason = choose_precision(settings.precision, device)
-    flat = any(isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) for layer in module.modules())
-    last = settings.layout == "channels_last" or (settings.layout == "auto" and flat)
+    last = settings.layout == "channels_last" or (settings.layout == "auto" and _has_convolutions(module))
     text = f"{device_name(device)}, {reason}, {'channels last' if last else 'contiguous'}"
     return Machine(device, autocast, torch.channels_last if last else torch.contiguous_format, text)
+
+
+def ways_to_compute(machine: Machine, settings: Settings, module: nn.Module) -> list[Machine]:
+    """What `auto` may choose from: the ways that the settings leave open and the device may be fast at, fp32 first.
+
+    >>> settings, net = Settings(device="cpu", precision="fp32"), nn.Conv2d(1, 1, 1)
+    >>> [way.text for way in ways_to_compute(choose_machine(settings, net), settings, net)]
+    ['fp32, contiguous', 'fp32, channels last']
+    """
+    types, orders = [machine.autocast], [machine.memory_format]
+    if settings.precision == "auto" and machine.autocast is not None:
+        types.insert(0, None)
+    if settings.layout == "auto" and _has_convolutions(module):
+        orders.insert(0, torch.contiguous_format)
+    ways = [machine._replace(autocast=dtype, memory_format=order) for dtype in types for order in orders]
+    return [way._replace(text=way.way) for way in ways]
+
+
+def _has_convolutions(module: nn.Module) -> bool:
+    return any(isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) for layer in module.modules())
 
 
 def choose_device(name: str) -> torch.device:
@@ -69,10 +108,9 @@ def choose_precision(precision: str, device: torch.device) -> tuple[torch.dtype 
     >>> choose_precision("bf16", torch.device("cpu"))
     (torch.bfloat16, 'bf16')
     """
-    if precision == "fp32":
-        return None, "fp32"
-    if precision == "bf16":
-        return torch.bfloat16, "bf16"
+    if precision != "auto":
+        slow = precision == "fp16" and device.type == "cpu"  # torch has no fast convolution for it there
+        return PRECISIONS[precision], precision + (" (slow on a CPU)" if slow else "")
     if device.type == "cuda":
         if torch.cuda.is_bf16_supported(including_emulation=False):
             return torch.bfloat16, "bf16 (the GPU has it)"

@@ -27,6 +27,9 @@ FUSED = ("sgd", "adam", "adamw")  # on every device; the step of the others is a
 USUAL_DEVIATION = 0.02
 LARGEST_SCALE = 10.0
 
+FIRST_SCALE = 2.0**16
+STEPS_TO_GROW = 2000
+
 CONVOLUTIONS_AND_LINEARS = (
     nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d, nn.Linear,
 )  # fmt: skip
@@ -35,7 +38,8 @@ CONVOLUTIONS_AND_LINEARS = (
 def initialise(module: nn.Module, init: str) -> None:
     """Draws new weights for every convolution and linear layer: Xavier-uniform, biases as torch's default.
 
-    Other layers keep theirs, and `init="module"` keeps all. Random numbers come from torch's global generator.
+    Other layers and frozen ones keep theirs, and `init="module"` keeps all. Random numbers come from torch's global
+    generator.
     Source: Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks" (2010).
 
     >>> layer = nn.Linear(3, 3)
@@ -47,7 +51,7 @@ def initialise(module: nn.Module, init: str) -> None:
         return
     for layer in module.modules():
         # exact types: the subclass inside nn.MultiheadAttention has its own initialisation, which is Xavier's too
-        if type(layer) in CONVOLUTIONS_AND_LINEARS:
+        if type(layer) in CONVOLUTIONS_AND_LINEARS and layer.weight.requires_grad:
             layer.reset_parameters()  # type: ignore[operator]  # each of these types has it
             nn.init.xavier_uniform_(layer.weight)  # type: ignore[arg-type]  # and a weight
 
@@ -132,13 +136,17 @@ class GuardedOptimizer:
 
     Nothing is read from the device. Fused optimizers do both inside their step (its `grad_scale` and `found_inf`, made
     for torch's GradScaler); around the step of the others the weights are kept and put back. `bad` is 1 from the first
-    bad gradient on, on the device.
+    bad loss or gradient on, on the device.
+
+    With precision fp16 the loss is multiplied by a scale before its gradient is taken, as small gradients would round
+    to 0. A gradient that is then too large for the type is no bad one: the step is left out and the scale halved, until
+    it is 1 (an optimizer that is not fused then reads one number per step from the device, as torch's GradScaler does).
 
     >>> layer = nn.Linear(1, 1)
     >>> guarded = GuardedOptimizer(layer, Settings())
     >>> before = layer.weight.item()
     >>> loss = layer(torch.tensor([[float("nan")]])).sum()
-    >>> loss.backward(); guarded.step(loss.detach(), lr=1.0)
+    >>> guarded.scaled(loss).backward(); guarded.step(loss.detach(), lr=1.0)
     >>> layer.weight.item() == before, guarded.bad.item()
     (True, 1.0)
     """
@@ -148,20 +156,42 @@ class GuardedOptimizer:
         self.parameters: list[Tensor] = [p for group in self.optimizer.param_groups for p in group["params"]]
         self.clip = settings.clip
         self.fused = settings.optimizer.name in FUSED
-        self.bad = torch.zeros((), device=self.parameters[0].device)
+        device = self.parameters[0].device
+        self.bad = torch.zeros((), device=device)
+        self.scale = LossScale(device) if settings.precision == "fp16" else None
+
+    @property
+    def guard(self) -> dict[str, Tensor]:
+        """What a run that goes on needs besides the optimizer's own state: tensors that every step changes in place."""
+        scale = {} if self.scale is None else {"scale": self.scale.factor, "good_steps": self.scale.good_steps}
+        return {"bad": self.bad, **scale}
+
+    def scaled(self, loss: Tensor) -> Tensor:
+        """The loss whose gradient `step` expects."""
+        return loss if self.scale is None else loss * self.scale.factor
 
     def step(self, loss: Tensor, *, lr: float) -> None:
         """One step with this learning rate, then the gradients are dropped."""
         norm = nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
-        self.bad = torch.maximum(self.bad, (~torch.isfinite(norm + loss)).float())
+        skip, shorten = ~torch.isfinite(norm + loss), None
+        bad = skip
+        if self.scale is not None:
+            shorten = self.scale.factor.clone()
+            norm = norm / shorten
+            bad = ~torch.isfinite(loss) | (skip & self.scale.smallest)
+            self.scale.update(skip)
+        self.bad.copy_(torch.maximum(self.bad, bad.float()))
+        skipped = torch.maximum(self.bad, skip.float())
+        if self.clip:
+            excess = (norm / self.clip).clamp(min=1.0)
+            shorten = excess if shorten is None else shorten * excess
         for group in self.optimizer.param_groups:
             group["lr"] = lr * group["scale"]
-        shorten = (norm / self.clip).clamp(min=1.0) if self.clip else None
         if self.fused:
-            setattr(self.optimizer, "found_inf", self.bad)  # noqa: B010  # torch sets it so, and declares it nowhere
+            setattr(self.optimizer, "found_inf", skipped)  # noqa: B010  # torch sets it so, and declares it nowhere
             setattr(self.optimizer, "grad_scale", shorten)  # noqa: B010
             self.optimizer.step()
-        else:
+        elif self.scale is None or not skipped.item():
             self._step_unless_bad(shorten)
         self.optimizer.zero_grad()
 
@@ -173,3 +203,33 @@ class GuardedOptimizer:
         self.optimizer.step()
         for parameter, old in zip(self.parameters, before, strict=True):
             torch.where(self.bad > 0, old, parameter, out=parameter)
+
+
+class LossScale:
+    """The factor of the loss in fp16, on the device: halved by each overflow, doubled after 2,000 steps without one.
+
+    Source: Micikevicius and others, "Mixed Precision Training" (2017), and the defaults of torch's GradScaler.
+
+    >>> scale = LossScale(torch.device("cpu"))
+    >>> scale.update(torch.tensor(True))
+    >>> scale.factor.item()   # 2 ** 16 / 2
+    32768.0
+    """
+
+    __slots__ = ("factor", "good_steps")
+
+    def __init__(self, device: torch.device) -> None:
+        self.factor = torch.full((), FIRST_SCALE, device=device)
+        self.good_steps = torch.zeros((), device=device)
+
+    @property
+    def smallest(self) -> Tensor:
+        """Whether it can become no smaller, so that an overflow is the network's own."""
+        return self.factor <= 1
+
+    def update(self, overflow: Tensor) -> None:
+        """Takes note of a step's overflow, or of none."""
+        self.good_steps.add_(1).mul_(~overflow)
+        grown = torch.where(self.good_steps >= STEPS_TO_GROW, 2 * self.factor, self.factor)
+        self.factor.copy_(torch.where(overflow, (self.factor / 2).clamp(min=1), grown))
+        self.good_steps.mul_(self.good_steps < STEPS_TO_GROW)

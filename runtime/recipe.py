@@ -31,6 +31,9 @@ class Task(BaseModel):
     """The folder that holds data sets which come with no package."""
     params: dict[str, Any] = Field(default_factory=dict)
     """Parameters of the architecture, by name; those of the command line win."""
+    weights: Annotated[str, Field(min_length=1)] | None = None
+    """Weights to begin with: a file, a run's folder (its best ones), or a name of torchvision's, such as `DEFAULT`. The
+    layers that make the results keep their first values where they have another number of outputs."""
 
 
 class Recipe(NamedTuple):

@@ -48,7 +48,7 @@ def expected(annotation: Any, metadata: Sequence[Any] = ()) -> str:
             return f"{words}, or null" if "," in words else f"{words} or null"
         return "one of " + ", ".join(names_of(kinds))
     if get_origin(annotation) is Literal:
-        return "one of " + ", ".join(map(str, get_args(annotation)))
+        return "one of " + ", ".join(shown(kind).strip("'") for kind in get_args(annotation))
     if get_origin(annotation) is tuple:
         kind, last = get_args(annotation)
         return f"a {'list' if last is Ellipsis else 'pair'}, each {expected(kind)}"
@@ -204,10 +204,10 @@ def _hint(field: FieldInfo, found: object) -> str:
     if not isinstance(found, str):
         return ""
     words = _expected_of(field)
+    if "false" in words and found.lower() in TRUTHS:
+        return f"; did you mean {TRUTHS[found.lower()]}?"
     if words.startswith("one of "):
         return near(found, words.removeprefix("one of ").removesuffix(", or null").split(", "))
-    if field.annotation is bool and found.lower() in TRUTHS:
-        return f"; did you mean {TRUTHS[found.lower()]}?"
     if "number" in words:
         try:
             float(found)

@@ -1,24 +1,22 @@
-"""The folder of a run: what was asked, what happened, and the weights."""
+"""A run: its folder, what each epoch measured, and how both are written."""
 
 from __future__ import annotations
 
 import json
-import sys
-import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
-import torch
+import safetensors.torch
 from torch import nn
 
-from archc.runtime.checkpoint import load_weights, write_checkpoint
-from archc.runtime.disk import append_line, explained, write_whole
-from archc.runtime.errors import EnvironmentProblem, SettingsError
+from archc.runtime.checkpoint import load_weights, tensors_of, write_checkpoint
+from archc.runtime.disk import append_line
 from archc.runtime.settings import Settings
 
-OWN_NAMES = ("run.json", "settings.json", "metrics.jsonl", "last", "best")
+if TYPE_CHECKING:
+    from archc.runtime.state import TrainState
 
 
 class EpochRecord(NamedTuple):
@@ -39,6 +37,20 @@ class EpochRecord(NamedTuple):
     """Time of training and test; the checkpoint is written afterwards."""
     learning_rate: float
     """Rate of the epoch's last step."""
+    train_mean_iou: float | None = None
+    """Mean over classes of intersection / union, while the weights changed; of a segmentation set."""
+    test_mean_iou: float | None = None
+    test_top5: float | None = None
+    """Part of the test images whose class is among the five best; where there are 10 classes or more."""
+
+    def as_dict(self) -> dict[str, float]:
+        """What was measured, by name; what does not apply is left out."""
+        return {name: value for name, value in self._asdict().items() if value is not None}
+
+    @property
+    def measure(self) -> tuple[str, float]:
+        """The measure that counts, `mean IoU` for a segmentation set, else `accuracy`, and its value in the test."""
+        return ("accuracy", self.test_accuracy) if self.test_mean_iou is None else ("mean IoU", self.test_mean_iou)
 
 
 @dataclass(slots=True, eq=False)
@@ -49,94 +61,80 @@ class Run:
     module: nn.Module
     settings: Settings
     metrics: list[EpochRecord] = field(default_factory=list)
+    key: str = ""
+    """The checksum of `run.json`, which ties the checkpoints to the folder."""
+    kept: str = ""
+    """The moment that the checkpoint `last` holds, for people."""
+    go_on: str = ""
+    """What to type to go on with the run, for people."""
 
-    def left_behind(self) -> str:
-        """Which checkpoint a run that stops now leaves, for people."""
-        if not self.metrics:
-            return "it is the first one, so there is no checkpoint yet"
-        return f"the checkpoint of epoch {len(self.metrics)} is kept in {self.folder / 'last'}"
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs are done, or so many without a better one that the run stops early."""
+        return over(self.metrics, self.settings)
 
     @property
     def best(self) -> EpochRecord | None:
-        """The epoch with the highest test accuracy, of several the first; None before the first epoch ends."""
-        return max(self.metrics, key=lambda record: record.test_accuracy, default=None)
+        """The epoch with the highest measure, of several the first; None before the first epoch ends."""
+        return best_of(self.metrics)
+
+    def left_behind(self) -> str:
+        """Which checkpoint a run that stops now leaves, for people."""
+        return f"the checkpoint of {self.kept} is kept in {self.folder / 'last'}"
 
     def model(self, which: str = "best") -> nn.Module:
         """The trained module in eval mode, with the weights of the `best` or the `last` checkpoint."""
         load_weights(self.module, self.folder, which)
         return self.module.eval()
 
-    @property
-    def best_epoch(self) -> int:
-        """The number of that epoch; 0 before the first one ends."""
-        return 0 if self.best is None else self.best.epoch
+    def keep(self, record: EpochRecord, state: TrainState) -> bool:
+        """Writes the checkpoints of an epoch that ended, with the weights it tested, then its line of metrics.
 
-    def keep(self, record: EpochRecord, tested: nn.Module, *, step: int) -> None:
-        """Writes the checkpoints of an epoch that ended, with the weights it tested, then its line of metrics."""
-        better = self.best is None or record.test_accuracy > self.best.test_accuracy
-        last, best = self.folder / "last", self.folder / "best"
-        write_checkpoint(tested, (last, best) if better else (last,), epoch=record.epoch, step=step)
-        append_line(self.folder / "metrics.jsonl", json.dumps(record._asdict()))
+        Says whether `last` was written, which the settings may ask for less often.
+        `best` comes first: a run that is killed in between goes on from the `last` before, and does the epoch again.
+        """
+        metrics = [*self.metrics, record]
+        weights = safetensors.torch.save(tensors_of(state.tested))
+        if best_of(metrics) is record:
+            write_checkpoint(self.folder / "best", {"weights": weights}, epoch=record.epoch, step=state.step)
+        due = record.epoch % self.settings.checkpoint.epochs == 0 or over(metrics, self.settings)
+        if due:
+            self._keep_last(state, metrics, weights)
+            self.kept = f"epoch {record.epoch}"
+        append_line(self.folder / "metrics.jsonl", metrics_text([record]).rstrip())
         self.metrics.append(record)
+        return due
 
-    def keep_last(self, tested: nn.Module, *, step: int) -> None:
-        """Writes the checkpoint `last` in the middle of an epoch."""
-        write_checkpoint(tested, (self.folder / "last",), epoch=len(self.metrics), step=step)
+    def keep_last(self, state: TrainState) -> None:
+        """Writes the checkpoint `last` within an epoch, or before the first one."""
+        self._keep_last(state, self.metrics, safetensors.torch.save(tensors_of(state.tested)))
+        self.kept = f"step {state.step:,}"
 
-
-def new_run_folder(root: Path, name: str) -> Path:
-    """Makes and returns the first folder `name-1`, `name-2`, ... under `root` that did not exist."""
-    with explained(root):
-        root.mkdir(parents=True, exist_ok=True)
-        number = 1
-        while True:
-            folder = root / f"{name}-{number}"
-            try:
-                folder.mkdir()
-            except FileExistsError:
-                number += 1
-            else:
-                return folder
+    def _keep_last(self, state: TrainState, metrics: Sequence[EpochRecord], weights: bytes) -> None:
+        write_checkpoint(
+            self.folder / "last",
+            {"weights": weights, "state": safetensors.torch.save(state.tensors())},
+            epoch=len(metrics),
+            step=state.step,
+            progress={"run": self.key, "metrics": [each.as_dict() for each in metrics], **state.numbers()},
+            beside=self.folder / "best",
+            keep_previous=True,
+        )
 
 
-def open_run(
-    folder: Path, module: nn.Module, settings: Settings, *, files: Mapping[str, str], facts: Mapping[str, object]
-) -> Run:
-    """Makes the folder of a run and writes settings, files and facts; a folder that holds anything is refused.
+def best_of(metrics: Sequence[EpochRecord]) -> EpochRecord | None:
+    """The record with the highest measure, of several the first; None of none."""
+    return max(metrics, key=lambda record: record.measure[1], default=None)
 
-    The names in `files` are relative, with `/`, and may not leave the folder (`SettingsError`).
-    """
-    for name in files:
-        parts = PurePosixPath(name).parts
-        if not parts or name.startswith("/") or ".." in parts or "\\" in name or ":" in name or parts[0] in OWN_NAMES:
-            raise SettingsError(f"a file of a run has a relative name that is not one of the run's own, found {name!r}")
-    with explained(folder):
-        if folder.exists() and not folder.is_dir():
-            raise SettingsError(f"{folder} is a file; a run needs a folder that is new or empty")
-        if folder.is_dir() and any(folder.iterdir()):
-            raise SettingsError(f"{folder} exists and is not empty; a run never writes over it: choose another folder")
-        folder.mkdir(parents=True, exist_ok=True)
-    about: dict[str, object] = {
-        "format": 1,
-        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "python": sys.version.split()[0],
-        "torch": torch.__version__,
-        **facts,
-    }
-    try:
-        text = json.dumps(about, indent=2) + "\n"
-    except TypeError as error:
-        raise SettingsError(f"the facts of a run must be writable as JSON: {error}") from error
-    try:
-        with explained(folder / "run.json"), open(folder / "run.json", "x", encoding="utf-8") as file:
-            file.write(text)  # "x" is the claim: of two runs that start at once in one folder, one is refused
-    except EnvironmentProblem as error:
-        if isinstance(error.__cause__, FileExistsError):
-            raise SettingsError(f"another run has just begun in {folder}: choose another folder") from error
-        raise
-    write_whole(folder / "settings.json", (json.dumps(settings.as_dict(), indent=2) + "\n").encode())
-    for name, content in files.items():
-        with explained(folder / name):
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / name, content.encode())
-    return Run(folder, module, settings)
+
+def over(metrics: Sequence[EpochRecord], settings: Settings) -> bool:
+    """Whether a run that measured this has ended: all epochs, or too many without a better one."""
+    best = best_of(metrics)
+    if best is None:
+        return False
+    return len(metrics) >= settings.epochs or 0 < settings.patience <= len(metrics) - best.epoch
+
+
+def metrics_text(metrics: Sequence[EpochRecord]) -> str:
+    """The records as `metrics.jsonl` holds them, a line each."""
+    return "".join(json.dumps(record.as_dict()) + "\n" for record in metrics)

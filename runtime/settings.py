@@ -21,9 +21,19 @@ from archc.runtime.methods import (
     Positive,
     Schedule,
 )
-from archc.runtime.recipe_errors import explained
+from archc.runtime.recipe_errors import explained, shown
 
 LARGEST_SEED = 2**63 - 1
+
+
+class Checkpoints(BaseModel):
+    """When a run writes the checkpoint `last`, from which it can go on."""
+
+    model_config = CLOSED
+    epochs: Count = 1
+    """After every so many epochs, and after the last one."""
+    minutes: NotNegative = 10.0
+    """Within an epoch after every so many minutes; 0: only after epochs."""
 
 
 class Normalize(BaseModel):
@@ -50,6 +60,29 @@ def _by_name(value: object) -> object:
 def _square(value: object) -> object:
     """One number stands for a square image."""
     return (value, value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _several(value: object) -> object:
+    """One word stands for a list of it."""
+    return (value,) if isinstance(value, str) else value
+
+
+def _no_number(value: object) -> object:
+    """Python takes 1 for `True`, a recipe does not."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise ValueError(f"compile must be one of auto, true, false, found {value}")
+    return value
+
+
+def _weights(value: object) -> object:
+    """A number for each name; one number alone is for every name."""
+    named = value if isinstance(value, dict) else {"*": value}
+    for name, weight in named.items():
+        number = isinstance(weight, int | float) and not isinstance(weight, bool) and 0 <= weight < float("inf")
+        if not number or not isinstance(name, str):
+            what = f"aux_weights.{name}" if isinstance(value, dict) else "aux_weights"
+            raise ValueError(f"{what} must be a number of at least 0, or a mapping from names, found {shown(weight)}")
+    return named
 
 
 class _WrongStep(ValueError):
@@ -98,10 +131,16 @@ class Settings(BaseModel):
     data is."""
     normalize: Normalize | None = None
     """Mean and deviation per channel, for images from 0 (black) to 1 (white); null: those of the training images."""
+    validation: Part = 0.0
+    """Part of the training images, of each class, that is tested on in place of the test part; 0: none."""
     augment: Annotated[dict[str, dict[str, Any]], BeforeValidator(_steps)] = {}
     """Random changes of the training images: a mapping from steps to their arguments; see below."""
     loss: Literal["cross_entropy", "nll"] = "cross_entropy"
     """`cross_entropy` for scores of any size; `nll` for a network that ends with a log-softmax."""
+    aux_weights: Annotated[dict[str, float], BeforeValidator(_weights)] = {}
+    """What the losses of auxiliary results, those besides the first, count while training: a mapping from names, or
+    patterns such as `aux*`, to numbers, or one number for all; 0 leaves one out. Where nothing is said 0.3, but for
+    `aux_logits` (Inception v3) 0.4 and for `aux` (FCN, DeepLab) 0.5."""
     label_smoothing: Part = 0.0
     """Part of the label that is spread over all classes, while training; for `cross_entropy`."""
     optimizer: Annotated[Annotated[Optimizer, Field(discriminator="name")], BeforeValidator(_by_name)] = AdamW()
@@ -125,23 +164,32 @@ class Settings(BaseModel):
     ema: Part = 0.0
     """Memory of a running mean of the weights, which is then what is tested and kept; 0: no mean."""
     patience: Annotated[int, Field(ge=0)] = 0
-    """Stops after so many epochs without a better test accuracy; 0: never."""
+    """Stops after so many epochs without a better test accuracy, or mean IoU where there are masks; 0: never."""
+    checkpoint: Checkpoints = Checkpoints()
+    """When the run writes what it needs to go on: a mapping; see below."""
     init: Literal["xavier", "module"] = "xavier"
     """`xavier`: Xavier-uniform weights for every convolution and linear layer; `module`: as the network came, torch's
-    own. Where nothing is said it is `module` for an architecture that says `init` itself."""
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """`fp32`; `bf16` (autocast, weights stay fp32); `auto`: bf16 where the processor has AMX or the GPU has bf16."""
+    own. Where nothing is said it is `module` for an architecture that says `init` itself, and with `weights`."""
+    freeze: Annotated[tuple[str, ...], Strict(False), BeforeValidator(_several)] = ()
+    """Parameters that do not train: a name or a pattern such as `layer1.*`, or a list of them; a layer's name means all
+    in it. A batch norm that is frozen keeps its statistics too, and `init` leaves frozen layers as they came."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """`fp32`; `bf16` or `fp16` (autocast, weights stay fp32; fp16 scales the loss); `auto`: fp32 or bf16, whichever is
+    faster in trial steps of a run that is long enough for them, else bf16 where the processor has AMX or the GPU has
+    bf16."""
     layout: Literal["auto", "channels_last", "contiguous"] = "auto"
-    """Memory order of images: `channels_last`, `contiguous`; `auto`: channels last where there are 2-d convolutions."""
-    compile: bool = False
+    """Memory order of images: `channels_last`, `contiguous`; `auto`: the faster one in the same trial steps, else
+    channels last where there are 2-d convolutions."""
+    compile: Annotated[Literal["auto", True, False], BeforeValidator(_no_number)] = "auto"
     """Whether `torch.compile` makes the network faster, which takes about a minute first; where it cannot, the run says
-    so and goes on without."""
+    so and goes on without. `auto`: where the rest of the run is predicted to save more than twice that, and the
+    compiled network is then faster."""
     device: Annotated[str, Field(min_length=1)] = "auto"
     """`cpu`, `cuda`, `cuda:1`, `mps`; `auto`: the GPU if there is one."""
     seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = 0
     """Start of every random number: initialisation, order of the images, dropout."""
     deterministic: bool = False
-    """Whether only operations are used that give the same bits each time on one machine."""
+    """Whether only operations are used that give the same bits each time on one machine; then nothing is tuned."""
 
     def __init__(self, **values: Any) -> None:
         try:

@@ -4,110 +4,191 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from archc.runtime.data.augment import MIXING, Augment
-from archc.runtime.data.dataset import Data, refuse_masks
+from archc.runtime.data.dataset import Data, with_validation
+from archc.runtime.data.fingerprint import fingerprint
 from archc.runtime.data.resident import normalisation
 from archc.runtime.data.steps import read_steps
 from archc.runtime.data.stream import ImageSet, image_set
 from archc.runtime.errors import EnvironmentProblem, SettingsError
 from archc.runtime.first_look import Look, look
+from archc.runtime.freeze import frozen
+from archc.runtime.history import History
 from archc.runtime.loop import train_loop
 from archc.runtime.machine import Machine, choose_machine, image_budget, keep_freed_memory
+from archc.runtime.objective import Objective
+from archc.runtime.opening import Reopened, new_run_folder, open_run, refuse_taken, reopen
 from archc.runtime.optimise import initialise
-from archc.runtime.run import Run, open_run
+from archc.runtime.request import refuse_other_types, requested
+from archc.runtime.resume import refuse_changed, refuse_with_resume, resumed
+from archc.runtime.run import Run
 from archc.runtime.settings import Normalize, Settings, describe
 from archc.runtime.signals import stop_requests
-from archc.runtime.watch import Watch, watch_for
+from archc.runtime.state import new_state
+from archc.runtime.tuning import tune
+from archc.runtime.watch import Watch, chosen_watch
 
 WHITE = 255.0  # the largest byte; `normalize` speaks of images from 0 to 1
 
 
 def fit(
     module: nn.Module,
-    data: Data,
+    data: Data | str | None = None,
     *,
+    recipe: Path | str | None = None,
+    data_root: Path | str | None = None,
     settings: Settings | None = None,
-    out: Path | str,
+    out: Path | str | None = None,
     files: Mapping[str, str] | None = None,
     facts: Mapping[str, object] | None = None,
     input_size: tuple[int, ...] | None = None,
+    name: str = "",
     origin: str = "",
+    notes: Sequence[str] = (),
+    quiet: bool = False,
     watch: Watch | None = None,
+    resume: Path | str | Reopened | None = None,
+    **changes: object,
 ) -> Run:
     """Trains any module that maps images [B, C, H, W] to scores [B, classes], and keeps everything in the folder `out`.
 
-    `input_size` is the shape (C, H, W) the module takes (None: that of the data, in the settings' `image_size`); images
-    are resized to it. `files` (relative name: text) and `facts` (for `run.json`) are stored with the run. `origin` says
-    where the settings come from, for people. Without `watch` the run reports to stderr. The module is trained in place
-    and ends on the device, in eval mode, with the last weights.
+    `data` is a set, or the name of one (None: that of the recipe, else "digits") that lies in `data_root`; `recipe` a
+    YAML file. Settings are given by name (`epochs=3`), or all as `settings`; those by name win. `out` is by default a
+    new folder under `runs/` that begins with `name`, by default the module's class. `input_size` is the shape (C, H, W)
+    the module takes (None: that of the data, in the settings' `image_size`); images are resized to it. `files`
+    (relative name: text) and `facts` (for `run.json`) are stored with the run. `origin` says where the settings come
+    from, `notes` are further lines, for people. The run reports to `watch`, by default to stderr, with `quiet` to
+    nobody. The module is trained in place and ends on the device, in eval mode, with the last weights.
+
+    `resume` is the folder of a run to go on with, as if it had never been stopped: nothing else may be given but what
+    the run does not keep, the `module` as it was made then and the `data` (None: the set of that name).
 
     Raises `SettingsError`, `EnvironmentProblem`, `RunStopped` (a loss or gradient was not finite) or `RunInterrupted`
     (SIGINT, SIGTERM); the checkpoints written before stay.
 
     >>> import tempfile
-    >>> from archc.runtime.data import load
-    >>> from archc.runtime.watch import Silent
     >>> net = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     run = fit(net, load("digits"), settings=Settings(epochs=2, lr=0.01), out=folder, watch=Silent())
+    ...     run = fit(net, "digits", epochs=2, lr=0.01, out=folder, quiet=True)
     ...     run.best.test_accuracy > 0.8
     True
     """
-    settings = settings or Settings()
-    watch = watch or watch_for(sys.stderr)
-    refuse_masks(data)
-    shape = _image_shape(data, input_size, settings)
+    refuse_other_types(module, data, settings)
+    watch = chosen_watch(sys.stderr, quiet=quiet, watch=watch)
+    kept = resume if isinstance(resume, Reopened) else None
+    if resume is not None and not isinstance(resume, Reopened):
+        given = {"recipe": recipe, "settings": settings, "out": out, "files": files, "facts": facts, **changes}
+        refuse_with_resume(name for name, value in given.items() if value is not None)
+        with reopen(Path(resume)) as kept:
+            return fit(module, data, data_root=data_root, input_size=input_size, watch=watch, resume=kept)
+    if kept is not None and kept.finished:
+        return finished(kept, module, watch)
+    if kept is None:
+        request = requested(data, recipe=recipe, data_root=data_root, settings=settings, changes=changes)
+    else:
+        request = resumed(kept, data, data_root=data_root)
+    data, settings, origin = request.data, request.settings, origin or request.origin
+    files = {**request.files, **(files or {})}
+    if settings.validation:
+        data = with_validation(data, settings.validation, seed=settings.seed)
+    shape = _image_shape(data, input_size, settings, module)
+    levels = _levels(settings.normalize, data)
     machine = choose_machine(settings, module)
-    _check_trainable(module, settings)
+    _check_trainable(module, data, settings)
+    if out is not None:
+        refuse_taken(Path(out))  # before the work; the folder is made once the network has proved to fit
     about = {
         "data": {"name": data.name, "note": data.note, "classes": list(data.classes), "image_size": list(shape),
-                 "training_images": len(data.train_images), "test_images": len(data.test_images)},
-        "machine": machine.text,
+                 "segmentation": data.segmentation, "own_size": list(data.train_images.shape[1:]),
+                 "byte_mean": levels[0].tolist(), "byte_std": levels[1].tolist(),
+                 "training_images": len(data.train_images), "test_images": len(data.test_images),
+                 "fingerprint": fingerprint(data)},
         "parameters": sum(parameter.numel() for parameter in module.parameters()),
     }  # fmt: skip
-    run = open_run(Path(out), module, settings, files=files or {}, facts={**(facts or {}), **about})
+    if kept is not None:
+        refuse_changed(kept, about)
     only_repeatable = _deterministic(settings)
     with (
+        ExitStack() as opened,
         only_repeatable,
         _seeded(settings.seed, machine.device),
         _memory_explained(settings),
         stop_requests() as stop_requested,
+        frozen(module, settings.freeze) as frozen_text,
     ):
-        ended = ""
+        ended, result = "", dict[str, object]()
         try:
             keep_freed_memory()
             initialise(module, settings.init)
             module.to(machine.device, memory_format=machine.memory_format)  # type: ignore[call-overload]  # undeclared
-            train, test = _resident(data, shape, machine, settings)
-            seen = look(module, test, settings=settings, classes=data.num_classes, machine=machine)
+            train, test = _resident(data, shape, machine, settings, levels=levels)
+            objective = Objective(settings, classes=data.num_classes, segmentation=data.segmentation)
+            try:
+                seen = look(module, test, settings=settings, objective=objective)
+            except RuntimeError as error:  # of the module itself
+                shown = "x".join(map(str, shape))
+                error.add_note(f"the network was shown images of {shown}; image_size sets their size")
+                raise
+            tuned = tune(module, train, test, objective=objective, machine=machine)
+            machine = tuned.machine
+            about |= {"machine": machine.text, "chosen": tuned.chosen}
+            state = new_state(module, objective, machine.device)
+            if kept is None:
+                name = f"{name or type(module).__name__.lower()}-{data.name}"
+                folder = new_run_folder(Path("runs"), name) if out is None else Path(out)
+                facts = {**(facts or {}), **about}
+                run = opened.enter_context(open_run(folder, module, settings, files=files, facts=facts))
+                run.keep_last(state)
+            else:
+                run, facts = kept.run(module), kept.about
+                kept.restore(state)
+            watch = History(run, watch, title=_title(module, data, about=facts))
+            warnings = (*(() if kept is None else kept.warnings), *seen.warnings)
             opening = _opening(run, data, seen, placement=train.placement, shape=shape, machine=machine, origin=origin)
-            watch.run_begins(opening)
+            opening += "".join(f"\n{note}" for note in (*notes, frozen_text, seen.results) if note)
+            opening += "".join(f"\nwarning: {warning}" for warning in warnings)
+            said = {"run": str(run.folder), "origin": origin, "settings": settings.as_dict(), "warnings": warnings}
+            watch.run_begins(opening, {**said, **facts})
             train_loop(
                 run,
                 train,
                 test,
-                forward=seen.forward,
-                classes=data.num_classes,
+                state=state,
+                forward=tuned.forward,
                 machine=machine,
                 watch=watch,
                 stop_requested=stop_requested,
             )
-            ended = _closing(run)
+            ended, result = _closing(run), _result(run)
         finally:
-            watch.run_ends(ended)
+            watch.run_ends(ended, result)
     return run
 
 
-def _image_shape(data: Data, input_size: tuple[int, ...] | None, settings: Settings) -> tuple[int, int, int]:
+def finished(kept: Reopened, module: nn.Module, watch: Watch) -> Run:
+    """The run as it is, for one that has nothing left to do; the module gets the last weights."""
+    run = kept.run(module)
+    run.model("last")
+    watch.run_begins(f"{run.folder} is finished: nothing is left to do", {"run": str(run.folder), **kept.about})
+    watch.run_ends(_closing(run), _result(run))
+    return run
+
+
+def _image_shape(
+    data: Data, input_size: tuple[int, ...] | None, settings: Settings, module: nn.Module
+) -> tuple[int, int, int]:
     channels, height, width = data.train_images.shape[1:]
     if input_size is None:
+        stem = next((layer for layer in module.modules() if isinstance(layer, nn.Conv2d)), None)
+        if channels == 1 and stem is not None and stem.in_channels == 3:
+            channels = 3  # a network for colour is shown grey images in colour
         height, width = settings.image_size or (height, width)
         return channels, height, width
     if settings.image_size is not None and settings.image_size != input_size[1:]:
@@ -121,7 +202,7 @@ def _image_shape(data: Data, input_size: tuple[int, ...] | None, settings: Setti
     return input_size[0], input_size[1], input_size[2]
 
 
-def _check_trainable(module: nn.Module, settings: Settings) -> None:
+def _check_trainable(module: nn.Module, data: Data, settings: Settings) -> None:
     if not any(parameter.requires_grad for parameter in module.parameters()):
         raise SettingsError("the network has no weights to train")
     norm = any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in module.modules())
@@ -130,13 +211,22 @@ def _check_trainable(module: nn.Module, settings: Settings) -> None:
     mixing = [step.name for step in read_steps(settings.augment) if step.name in MIXING]
     if mixing and settings.loss == "nll":
         raise SettingsError(f"augment: {mixing[0]} mixes labels, which takes loss cross_entropy, and the loss is nll")
+    if mixing and data.segmentation:
+        raise SettingsError(
+            f"augment: {mixing[0]} mixes labels of whole images, and data set {data.name!r} labels each pixel"
+        )
 
 
 def _resident(
-    data: Data, shape: tuple[int, int, int], machine: Machine, settings: Settings
+    data: Data,
+    shape: tuple[int, int, int],
+    machine: Machine,
+    settings: Settings,
+    *,
+    levels: tuple[torch.Tensor, torch.Tensor],
 ) -> tuple[ImageSet, ImageSet]:
-    """Training and test images on the device, normalised as the settings say or by the training images' own levels."""
-    mean, deviation = _levels(settings.normalize, data) if settings.normalize else normalisation(data.train_images)
+    """Training and test images on the device, normalised by mean and deviation."""
+    mean, deviation = levels
     parts = ((data.train_images, data.train_labels), (data.test_images, data.test_labels))
     augment = Augment(read_steps(settings.augment), size=shape[1:])
     budget = image_budget(machine.device) // len(parts)
@@ -157,8 +247,10 @@ def _resident(
     return train, test
 
 
-def _levels(normalize: Normalize, data: Data) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean and deviation on the scale of bytes."""
+def _levels(normalize: Normalize | None, data: Data) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and deviation on the scale of bytes: as the settings say, or those of the training images."""
+    if normalize is None:
+        return normalisation(data.train_images)
     if len(normalize.mean) != data.channels:
         raise SettingsError(
             f"normalize has {len(normalize.mean)} numbers, one per channel; the images of data set {data.name!r} have"
@@ -173,23 +265,39 @@ def _opening(
     changed = ", ".join(f"{name}={value}" for name, value in run.settings.changed().items())
     default = origin or "no recipe: the default for every network" + (f" with {changed}" if changed else "")
     given, taken = ("x".join(map(str, size)) for size in (data.train_images.shape[1:], shape))
+    part = "validation" if run.settings.validation else "test"
     return (
         f"{default}: {describe(run.settings)}\n"
-        f"data {data.name}: {data.note}; {len(data.train_images):,} training and {len(data.test_images):,} test images,"
-        f" {data.num_classes} classes, {given}{f' brought to {taken}' if taken != given else ''}, {placement}\n"
-        f"on {machine.text}{seen.compiled}; run folder {run.folder}"
-    ) + "".join(f"\nwarning: {warning}" for warning in seen.warnings)
+        f"data {data.name}: {data.note}; {len(data.train_images):,} training and {len(data.test_images):,} {part}"
+        f" images, {data.num_classes} classes, {given}{f' brought to {taken}' if taken != given else ''}, {placement}\n"
+        f"on {machine.text}; run folder {run.folder}"
+    )
+
+
+def _title(module: nn.Module, data: Data, *, about: Mapping[str, object]) -> str:
+    """What stands above a picture of the run."""
+    arch = about.get("arch")
+    return f"{arch['name'] if isinstance(arch, Mapping) else type(module).__name__} on {data.name}"
 
 
 def _closing(run: Run) -> str:
     best = run.best
     assert best is not None  # a run that ended has at least one epoch
-    early = f"stopped: no better test accuracy in {run.settings.patience} epochs; "
+    measure, highest = best.measure
+    early = f"stopped: no better test {measure} in {run.settings.patience} epochs; "
     return (
         f"{early if len(run.metrics) < run.settings.epochs else ''}"
-        f"best test accuracy {best.test_accuracy:.4f} after epoch {best.epoch},"
-        f" last {run.metrics[-1].test_accuracy:.4f}; run folder {run.folder}"
+        f"best test {measure} {highest:.4f} after epoch {best.epoch},"
+        f" last {run.metrics[-1].measure[1]:.4f}; run folder {run.folder}"
     )
+
+
+def _result(run: Run) -> dict[str, object]:
+    """What `_closing` says, for programs."""
+    best = run.best
+    assert best is not None
+    early = len(run.metrics) < run.settings.epochs
+    return {"run": str(run.folder), "stopped_early": early, "best": best.as_dict(), "last": run.metrics[-1].as_dict()}
 
 
 @contextmanager

@@ -41,7 +41,8 @@ def reference() -> str:
             rows = [row for row in _rows(kind, sys.modules[kind.__module__]) if row[0] != "name"]
             own = kind.model_fields["name"].default
             parts += [f"`{name}: {own}`: {inspect.getdoc(kind)}", _table(rows)]
-    parts += ["### Normalize", str(inspect.getdoc(settings.Normalize)), _table(_rows(settings.Normalize, settings))]
+    for title, model in (("Normalize", settings.Normalize), ("Checkpoint", settings.Checkpoints)):
+        parts += [f"### {title}", str(inspect.getdoc(model)), _table(_rows(model, settings))]
     parts.append("### Augment")
     for name, step in STEPS.items():
         rows = [
@@ -83,7 +84,8 @@ def _rows(model: type[BaseModel], module: ModuleType) -> list[Row]:
 
 def _shown(value: object) -> str:
     if isinstance(value, BaseModel):
-        return str(value.model_dump()["name"])
+        values = {key: _shown(one) for key, one in value.model_dump().items()}
+        return values.get("name") or "{" + ", ".join(f"{key}: {one}" for key, one in values.items()) + "}"
     if value is PydanticUndefined:
         return ""
     if isinstance(value, tuple):

@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from archc.cli import main
+from archc.experiments import read_table
 from archc.runtime.recipe import resolve
 from archc.runtime.recipe_text import read_recipe
 from tests.checkout import PYPROJECT, ROOT, VERSION
@@ -23,7 +24,7 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"
 BLOCKS = [block for document in DOCUMENTS for block in blocks_of(document)]
 
 # Blocks that need the network, a terminal or many minutes. Their commands are still parsed; there should not be more.
-NOT_RUN = 7
+NOT_RUN = 12
 
 ENVIRONMENT = {
     **os.environ,
@@ -125,8 +126,12 @@ def test_block_runs(
         case "arch":
             check_text(block, cwd)
         case "yaml":
-            (cwd / (block.file or f"block-{block.line}.yaml")).write_text(block.text, encoding="utf-8")
-            resolve([read_recipe(block.text, name_of(block))])
+            path = cwd / (block.file or f"block-{block.line}.yaml")
+            path.write_text(block.text, encoding="utf-8")
+            if "\nrows:" in block.text:
+                read_table(str(path))
+            else:
+                resolve([read_recipe(block.text, name_of(block))])
         case "text":
             pass  # a drawing or a form, nothing that could run
         case language:

@@ -88,7 +88,7 @@ def test_a_head_for_other_classes_keeps_its_own_first_values(
 ) -> None:
     path = tmp_path / "weights.pth"
     torch.save(state, path)
-    with pytest.raises(UsageProblem, match="adapt_head=True keeps the classifier's own first values"):
+    with pytest.raises(UsageProblem, match=r"adapt_head=True of archc\.load keeps the classifier's own first values"):
         archc.load(net, weights=path, classes=3)
     module = archc.load(net, weights=path, adapt_head=True, classes=3)
     own = module.state_dict()
@@ -119,6 +119,21 @@ def test_a_pickle_is_not_executed(net: Path, tmp_path: Path) -> None:
     with pytest.raises(EnvironmentProblem, match="cannot be read as weights"):
         archc.load(net, weights=path)
     assert not (tmp_path / "executed").exists()
+
+
+def test_a_whole_module(net: Path, tmp_path: Path) -> None:
+    path = tmp_path / "module.pth"
+    torch.save(torch.nn.ReLU(), path)
+    with pytest.raises(EnvironmentProblem, match="more than tensors, such as a whole module, and nothing is unpickled"):
+        archc.load(net, weights=path)
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"\0" * 99])
+def test_bytes_that_are_no_weights(content: bytes, net: Path, tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    path.write_bytes(content)
+    with pytest.raises(EnvironmentProblem, match="it is damaged, or no file of tensors; archc reads"):
+        archc.load(net, weights=path)
 
 
 @pytest.mark.parametrize("suffix", ["pth", "safetensors"])

@@ -123,7 +123,7 @@ class Augment:
                 images = geometry.resized_crop(images, boxes, size=self.size)
                 masks = None if masks is None else geometry.nearest_crop(masks, boxes, size=self.size)
             case "flip":
-                chosen = (torch.rand(count, generator=generator) < _number(step, "probability")).to(device)
+                chosen = torch.rand(count, generator=generator) < _number(step, "probability")
                 images = geometry.flip(images, chosen)
                 masks = None if masks is None else geometry.flip(masks, chosen)
             case "rotate":

@@ -76,6 +76,8 @@ def _check(data: Data, *, part: str, images: Tensor, labels: Tensor) -> None:
         raise EnvironmentProblem(f"{place}: labels must be int64 of shape [{len(images)}], found {_kind(labels)}")
     if images.numel() == 0:
         raise EnvironmentProblem(f"{place}: there are no images")
+    if labels.ndim == 3 and (labels == UNLABELLED).all():
+        raise EnvironmentProblem(f"{place}: every pixel is {UNLABELLED}, which means no class")
     wrong = (labels < 0) | (labels >= data.num_classes)
     if labels.ndim == 3:
         wrong &= labels != UNLABELLED
@@ -90,18 +92,6 @@ def _check(data: Data, *, part: str, images: Tensor, labels: Tensor) -> None:
 
 def _kind(tensor: Tensor) -> str:
     return f"{str(tensor.dtype).removeprefix('torch.')} of shape {list(tensor.shape)}"
-
-
-def refuse_masks(data: Data) -> None:
-    """Raises `SettingsError` for a segmentation set: the training loop takes one label for each image.
-
-    >>> from archc.runtime.data import load
-    >>> refuse_masks(load("shapes"))
-    Traceback (most recent call last):
-    archc.runtime.errors.SettingsError: data set 'shapes' labels each pixel; training takes ...
-    """
-    if data.segmentation:
-        raise SettingsError(f"data set {data.name!r} labels each pixel; training takes sets with one label per image")
 
 
 def with_validation(data: Data, share: float, *, seed: int) -> Data:

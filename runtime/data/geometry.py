@@ -32,13 +32,16 @@ def crop(images: Tensor, top: Tensor, left: Tensor, *, size: tuple[int, int], pa
 
 
 def flip(images: Tensor, chosen: Tensor) -> Tensor:
-    """Exchanges left and right in the images that are chosen (a truth value for each).
+    """Exchanges left and right in the images that are chosen (a truth value for each, on the CPU).
 
     >>> flip(torch.tensor([1, 2]).reshape(1, 1, 1, 2), torch.tensor([True])).flatten().tolist()
     [2, 1]
     """
-    both = torch.cat([images, images.flip(-1)])  # copying whole images is five times as fast as torch.where on bytes
-    return both.index_select(0, torch.arange(len(images), device=images.device) + len(images) * chosen)
+    pixels, rows, places = images.permute(0, 2, 3, 1), chosen.nonzero()[:, 0], torch.arange(len(images))
+    places[rows] = len(images) + torch.arange(len(rows))
+    turned = pixels.index_select(0, rows.to(images.device)).flip(2)
+    both = torch.cat([pixels, turned])  # whole images are copied: five times as fast as torch.where on bytes
+    return both.index_select(0, places.to(images.device)).permute(0, 3, 1, 2)
 
 
 def rotate(images: Tensor, degrees: Tensor, *, fill: int = 0) -> Tensor:

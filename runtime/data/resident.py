@@ -54,11 +54,17 @@ class Finish:
         if not permuted:
             images = self.augment.fixed(images)
             masks = None if masks is None else self.augment.fixed(masks)
-        pixels = (
-            images.permute(0, 2, 3, 1).float().mul_(self.scale).add_(self.shift)
-        )  # channels last: one run of memory
-        images = pixels.permute(0, 3, 1, 2).expand(-1, self.channels, -1, -1)  # grey to colour: one shown three times
+        images = self._normalised(images).expand(-1, self.channels, -1, -1)  # grey to colour: one shown three times
         return images.contiguous(memory_format=self.memory_format), labels if masks is None else masks[:, 0].long()
+
+    def _normalised(self, images: Tensor) -> Tensor:
+        pixels = torch.empty(images.shape, device=images.device, memory_format=self.memory_format).copy_(images)
+        lines = pixels.permute(0, 2, 3, 1)
+        if not lines.is_contiguous():
+            return pixels.mul_(self.scale[:, None, None]).add_(self.shift[:, None, None])
+        count = lines.shape[1] * lines.shape[2]  # a factor for each value is four times as fast as one for each channel
+        lines.view(len(lines), -1).mul_(self.scale.repeat(count)).add_(self.shift.repeat(count))
+        return pixels
 
 
 class ResidentImages:

@@ -113,8 +113,10 @@ def load(name: str, root: Path | str | None = None) -> Data:
     if name in SOURCES:
         source = SOURCES[name]
         if source.place and root is None:
-            raise SettingsError(
-                f"data set {name!r} needs the folder that holds it: --data-root DIR (in Python: root=DIR)"
+            raise EnvironmentProblem(
+                f"data set {name!r} comes with no package. Give the folder that holds {source.place} with"
+                f" --data-root DIR (in Python data_root=DIR), or fetch the set once:"
+                f" archc data fetch {name} --data-root DIR"
             )
         return source.read(Path(root or "."))
     folder = _folder(name, root)

@@ -171,7 +171,10 @@ def test_unknown_commands_options_and_networks() -> None:
 
 
 def test_zoo_and_ops() -> None:
-    assert "resnet18 " in archc("zoo").stdout
+    listed = archc("zoo").stdout
+    assert "resnet18 " in listed
+    assert "\nparts" not in listed  # no network
+    assert "it has `d2l/lenet` and `papers/lenet`" in archc("zoo", "lenet").stderr
     assert archc("zoo", "d2l/lenet").stdout == (Path(__file__).parents[2] / "archs/d2l/lenet.arch").read_text()
     assert archc("zoo", "lenett").exit_code == 2
     assert "max_pool" in archc("ops").stdout

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from archc.runtime import EnvironmentProblem, SettingsError
+from archc.runtime import EnvironmentProblem
 from archc.runtime.data import Data, load
 from archc.runtime.data.resident import ResidentImages, normalisation, resize, shuffled
 from tests.runtime.toys import toy_data
@@ -110,7 +110,7 @@ def test_real_mnist() -> None:
 
 
 def test_mnist_without_a_root_says_what_to_type() -> None:
-    with pytest.raises(SettingsError, match="--data-root DIR"):
+    with pytest.raises(EnvironmentProblem, match="--data-root DIR"):
         load("mnist")
 
 

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -148,8 +148,8 @@ def test_a_streamed_run_is_the_resident_run_bit_for_bit(tmp_path: Path, monkeypa
     nets, said = [toy_net(), toy_net()], []
 
     class Listener(Silent):
-        def run_begins(self, opening: str) -> None:
-            said.append(opening)
+        def run_begins(self, text: str, facts: Mapping[str, object]) -> None:
+            said.append(text)
 
     for number, (net, budget) in enumerate(zip(nets, (1 << 20, 0), strict=True)):
         monkeypatch.setattr("archc.runtime.training.image_budget", lambda device, budget=budget: budget)

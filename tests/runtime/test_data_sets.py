@@ -240,7 +240,7 @@ def test_damaged_stl10(file: str, content: bytes, tmp_path: Path) -> None:
 def test_a_missing_set_says_where_and_how(name: str, tmp_path: Path) -> None:
     with pytest.raises(EnvironmentProblem, match=f"lacks .*--data-root DIR, .* archc data fetch {name} --data-root"):
         load(name, tmp_path)
-    with pytest.raises(SettingsError, match="--data-root DIR"):
+    with pytest.raises(EnvironmentProblem, match="--data-root DIR"):
         load(name)
 
 

@@ -3,6 +3,7 @@
 import json
 import math
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ def run_toy(out: Path, net: nn.Module | None = None, **settings: Any) -> Any:
 
 
 @pytest.mark.parametrize(("optimizer", "lr"), [("adamw", 0.01), ("adam", 0.01), ("sgd", 0.1)])
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 def test_it_learns_what_can_be_learnt(tmp_path: Path, optimizer: str, lr: float, precision: str) -> None:
     run = run_toy(tmp_path, optimizer=optimizer, lr=lr, precision=precision)
     assert run.metrics[-1].loss < 0.3 * run.metrics[0].loss
@@ -61,7 +62,7 @@ def test_the_callers_random_numbers_go_on(tmp_path: Path) -> None:
 def test_metrics_hold_a_line_per_epoch(tmp_path: Path) -> None:
     run = run_toy(tmp_path, epochs=3)
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
-    assert lines == [record._asdict() for record in run.metrics]
+    assert lines == [record.as_dict() for record in run.metrics]
     assert [line["epoch"] for line in lines] == [1, 2, 3]
     assert list(lines[0]) == [
         "epoch", "loss", "train_accuracy", "test_loss", "test_accuracy", "images_per_second", "train_seconds",
@@ -119,10 +120,11 @@ def test_a_loss_or_gradient_that_is_not_finite_stops_the_run(tmp_path: Path, *, 
     assert all(tensor.isfinite().all() for tensor in (*state_of(kept).values(), *state_of(net).values()))
 
 
-def test_a_run_that_stops_in_its_first_epoch_says_so(tmp_path: Path) -> None:
-    with pytest.raises(RunStopped, match="it is the first one, so there is no checkpoint yet"):
+def test_a_run_that_stops_in_its_first_epoch_leaves_its_first_weights(tmp_path: Path) -> None:
+    with pytest.raises(RunStopped, match="the checkpoint of step 0 is kept in"):
         run_toy(tmp_path, nn.Sequential(nn.Flatten(), nn.Linear(16, 2), Poison(1, forward=True)))
-    assert not (tmp_path / "last").exists()
+    kept = nn.Sequential(nn.Flatten(), nn.Linear(16, 2), nn.Identity())
+    assert load_weights(kept, tmp_path, "last").step == 0
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -155,7 +157,7 @@ class Signals(Silent):
         if self.steps == self.after:
             signal.raise_signal(self.number)
 
-    def run_ends(self, text: str) -> None:
+    def run_ends(self, text: str, facts: Mapping[str, object]) -> None:
         self.ended = text == ""
 
 
@@ -163,7 +165,11 @@ class Signals(Silent):
 def test_a_signal_finishes_the_step_and_writes_last(tmp_path: Path, number: signal.Signals, status: int) -> None:
     net, kept, watch = toy_net(), toy_net(), Signals(number, 7)
     before = signal.getsignal(number)
-    with pytest.raises(RunInterrupted, match=rf"{number.name} in epoch 2: the step was finished and .*last") as caught:
+    with pytest.raises(
+        RunInterrupted,
+        match=rf"{number.name} in epoch 2: the step was finished, and .*last is written;"
+        r" fit\(..., resume='.*'\) goes on",
+    ) as caught:
         fit(net, toy_data(), settings=Settings(**QUICK), out=tmp_path, watch=watch)
     assert (caught.value.exit_status, watch.steps, watch.ended) == (status, 7, True)
     checkpoint = load_weights(kept, tmp_path, "last")
@@ -224,7 +230,7 @@ def test_outputs_that_are_no_scores_are_refused(tmp_path: Path) -> None:
         def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
             return self.layer(x.flatten(1)), x
 
-    with pytest.raises(SettingsError, match="one result, this one leaves a tuple"):
+    with pytest.raises(SettingsError, match=r"the network's result '1' leaves \[1, 4, 4\] \(aux_weights.1=0 leaves"):
         run_toy(tmp_path / "two", Two())
     with pytest.raises(SettingsError, match=r"2 numbers per image; the network leaves \[1\]"):
         run_toy(tmp_path / "few", nn.Sequential(nn.Flatten(), nn.Linear(16, 1)))

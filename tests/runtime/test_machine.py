@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from archc.runtime import EnvironmentProblem, Settings, SettingsError
-from archc.runtime.machine import choose_machine, image_budget
+from archc.runtime.machine import choose_machine, image_budget, ways_to_compute
 
 
 def chosen(**settings: str) -> str:
@@ -25,6 +25,21 @@ def test_channels_last_only_where_there_are_2d_convolutions() -> None:
     settings = Settings(device="cpu")
     assert choose_machine(settings, nn.Linear(1, 1)).memory_format == torch.contiguous_format
     assert choose_machine(settings, nn.Conv2d(1, 1, 1)).memory_format == torch.channels_last
+
+
+def test_precisions_are_taken_as_said() -> None:
+    settings = Settings(device="cpu", precision="fp16")
+    machine = choose_machine(settings, nn.Linear(1, 1))
+    assert (machine.autocast, machine.text) == (torch.float16, "cpu, fp16 (slow on a CPU), contiguous")
+    assert [way.text for way in ways_to_compute(machine, settings, nn.Linear(1, 1))] == ["fp16, contiguous"]
+
+
+def test_auto_tries_bf16_only_where_the_hardware_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings, net = Settings(device="cpu"), nn.Conv2d(1, 1, 1)
+    for amx, types in ((True, ["fp32", "bf16"]), (False, ["fp32"])):
+        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda amx=amx: amx)
+        ways = ways_to_compute(choose_machine(settings, net), settings, net)
+        assert [way.text for way in ways] == [f"{x}, {y}" for x in types for y in ("contiguous", "channels last")]
 
 
 def test_the_gpu_is_taken_if_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.optim import lr_scheduler
 
 from archc.runtime import Settings
-from archc.runtime.optimise import OPTIMIZERS, GuardedOptimizer, build_optimizer, learning_rate
+from archc.runtime.optimise import OPTIMIZERS, GuardedOptimizer, LossScale, build_optimizer, learning_rate
 from tests.runtime.toys import same, state_of
 
 PLAIN: dict[str, Any] = {"lr_scaling": "none", "weight_decay": 0, "clip": 0, "schedule": "constant"}
@@ -42,7 +42,7 @@ def three_steps(settings: Settings) -> dict[str, Tensor]:
     guarded = GuardedOptimizer(module, settings)
     for step in range(3):
         loss = losses(module, step)
-        loss.backward()
+        guarded.scaled(loss).backward()
         guarded.step(loss.detach(), lr=settings.lr / (step + 1))
     return state_of(module)
 
@@ -86,6 +86,72 @@ def test_every_optimizer_of_the_settings_is_in_the_table() -> None:
     assert list(OPTIMIZERS) == list(ARGUMENTS)
     for name in OPTIMIZERS:
         assert type(build_optimizer(net(), Settings(optimizer=name))) is OPTIMIZERS[name]
+
+
+def scaled_steps(name: str, module: nn.Module, *, overflow_at: int) -> tuple[dict[str, Tensor], float]:
+    """Six steps of ours in fp16, one of which overflows; the weights and the scale."""
+    guarded = GuardedOptimizer(module, Settings(**{**PLAIN, "optimizer": name, "lr": 0.05, "precision": "fp16"}))
+    for step in range(6):
+        loss = losses(module, step)
+        guarded.scaled(loss).backward()
+        if step == overflow_at:
+            module[0].weight.grad[0, 0] = float("inf")  # type: ignore[index]
+        guarded.step(loss.detach(), lr=0.05)
+    assert not guarded.bad
+    return state_of(module), guarded.guard["scale"].item()
+
+
+@pytest.mark.parametrize("overflow_at", [0, 3])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_fp16_steps_are_those_of_torchs_scaler(name: str, overflow_at: int) -> None:
+    """A gradient that overflows leaves out the step and halves the scale, also the very first one."""
+    ours, scale = scaled_steps(name, net(), overflow_at=overflow_at)
+    module = net()
+    optimizer: Any = OPTIMIZERS[name]
+    optimizer, scaler = optimizer(module.parameters(), lr=0.05, weight_decay=0), torch.amp.GradScaler("cpu")
+    for step in range(6):
+        optimizer.zero_grad()
+        scaler.scale(losses(module, step)).backward()
+        if step == overflow_at:
+            module[0].weight.grad[0, 0] = float("inf")  # type: ignore[index]
+        scaler.step(optimizer)
+        scaler.update()
+    assert_close(ours, state_of(module))
+    assert scale == scaler.get_scale() == 2.0**15
+
+
+def test_clipping_sees_the_gradient_without_the_scale() -> None:
+    settings: dict[str, Any] = {**PLAIN, "lr": 0.05, "clip": 0.01}
+    assert_close(three_steps(Settings(**settings, precision="fp16")), three_steps(Settings(**settings)))
+
+
+def test_the_scale_grows_after_2000_good_steps() -> None:
+    scale, yes, no = LossScale(torch.device("cpu")), torch.tensor(True), torch.tensor(False)
+    wanted = {1998: 2.0**16, 1999: 2.0**17, 2000: 2.0**16, 3999: 2.0**16, 4000: 2.0**17}
+    for step in range(4001):
+        scale.update(yes if step == 2000 else no)
+        assert scale.factor.item() == wanted.get(step, scale.factor.item())
+
+
+@pytest.mark.parametrize("name", ["adamw", "rmsprop"])
+def test_an_overflow_at_the_smallest_scale_is_the_networks_own(name: str) -> None:
+    """Sixteen halvings from 2 ** 16; nothing is learnt from any of them, and no step follows."""
+    module = net()
+    guarded = GuardedOptimizer(module, Settings(**{**PLAIN, "optimizer": name, "precision": "fp16"}))
+    for step in range(18):
+        loss = losses(module, step)
+        guarded.scaled(loss).backward()
+        if step < 17:
+            module[0].weight.grad[0, 0] = float("nan")  # type: ignore[index]
+        guarded.step(loss.detach(), lr=0.1)
+        assert guarded.bad.item() == (step >= 16)
+    assert same(state_of(module), state_of(net()))
+
+
+def test_a_loss_that_is_not_finite_stops_in_fp16_too() -> None:
+    guarded = GuardedOptimizer(net(), Settings(precision="fp16"))
+    guarded.step(torch.tensor(float("nan")), lr=0.1)
+    assert guarded.bad.item() == 1
 
 
 EPOCHS, STEPS = 6, 24

@@ -85,8 +85,9 @@ MISTAKES = {
     "augment:\n  flip: true\n  crop: {paddin: 4}": "my.yaml:3:9: augment: crop has no argument 'paddin';"
     " did you mean 'padding'?",
     # values
-    "compile: no": "my.yaml:1:10: compile must be true or false, found 'no'; did you mean false?",
-    "compile: 1": "my.yaml:1:10: compile must be true or false, found 1",
+    "compile: no": "my.yaml:1:10: compile must be one of auto, true, false, found 'no'; did you mean false?",
+    "deterministic: no": "my.yaml:1:16: deterministic must be true or false, found 'no'; did you mean false?",
+    "compile: 1": "my.yaml:1:10: compile must be one of auto, true, false, found 1",
     "epochs: true": "my.yaml:1:9: epochs must be a whole number of at least 1, found true",
     "epochs: 2.0": "my.yaml:1:9: epochs must be a whole number of at least 1, found 2.0",
     "epochs: 1:30": "my.yaml:1:9: epochs must be a whole number of at least 1, found '1:30'",
@@ -107,7 +108,8 @@ MISTAKES = {
     "optimizer: {betas: [0.9, 1.5]}": "my.yaml:1:20: optimizer.betas must be a pair, each a number of at least 0 and"
     " below 1, found 1.5",
     "schedule: {warmup: -1}": "my.yaml:1:20: schedule.warmup must be a number of at least 0 and below 1, found -1",
-    "precision: fp16": "my.yaml:1:12: precision must be one of auto, fp32, bf16, found 'fp16'; did you mean 'bf16'?",
+    "precision: fp17": "my.yaml:1:12: precision must be one of auto, fp32, bf16, fp16, found 'fp17';"
+    " did you mean 'fp16'?",
     "loss: nll\nlabel_smoothing: 0.1": "my.yaml: label_smoothing is for loss cross_entropy, and the loss is nll",
     "image_size: [1, 2, 3]": "my.yaml:1:13: image_size must be a pair, each a whole number of at least 1, or null,"
     " found [1, 2, 3]",

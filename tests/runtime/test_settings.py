@@ -25,7 +25,7 @@ NAMES = "sgd, adam, adamw, nadam, radam, adamax, rmsprop, adagrad, adadelta"
         ),
         ({"weight_decay": -0.1}, "weight_decay must be a number of at least 0, found -0.1"),
         ({"optimizer": "adamW"}, f"optimizer must be one of {NAMES}, found 'adamW'; did you mean 'adamw'?"),
-        ({"precision": "fp16"}, "precision must be one of auto, fp32, bf16, found 'fp16'; did you mean 'bf16'?"),
+        ({"precision": "fp17"}, "precision must be one of auto, fp32, bf16, fp16, found 'fp17'; did you mean 'fp16'?"),
         ({"seed": 2**63}, f"seed must be a whole number of at least 0, found {2**63}; at most {LARGEST_SEED:,}"),
         ({"device": 0}, "device must be a name, found 0"),
         ({"epoch": 1}, "no setting is called 'epoch'; did you mean 'epochs'?"),
