@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
@@ -17,9 +16,10 @@ from archc.runtime.data.fingerprint import fingerprint
 from archc.runtime.data.resident import normalisation
 from archc.runtime.data.steps import read_steps
 from archc.runtime.data.stream import ImageSet, image_set
-from archc.runtime.errors import EnvironmentProblem, SettingsError
-from archc.runtime.first_look import Look, look
+from archc.runtime.errors import SettingsError
+from archc.runtime.first_look import look
 from archc.runtime.freeze import frozen
+from archc.runtime.guards import deterministic, memory_explained, seeded
 from archc.runtime.history import History
 from archc.runtime.loop import train_loop
 from archc.runtime.machine import Machine, choose_machine, image_budget, keep_freed_memory
@@ -29,11 +29,12 @@ from archc.runtime.optimise import initialise
 from archc.runtime.request import refuse_other_types, requested
 from archc.runtime.resume import refuse_changed, refuse_with_resume, resumed
 from archc.runtime.run import Run
-from archc.runtime.settings import Normalize, Settings, describe
+from archc.runtime.settings import Normalize, Settings
 from archc.runtime.signals import stop_requests
 from archc.runtime.state import new_state
 from archc.runtime.tuning import tune
 from archc.runtime.watch import Watch, chosen_watch
+from archc.runtime.wording import closing, opening, result, title
 
 WHITE = 255.0  # the largest byte; `normalize` speaks of images from 0 to 1
 
@@ -114,16 +115,15 @@ def fit(
     }  # fmt: skip
     if kept is not None:
         refuse_changed(kept, about)
-    only_repeatable = _deterministic(settings)
     with (
         ExitStack() as opened,
-        only_repeatable,
-        _seeded(settings.seed, machine.device),
-        _memory_explained(settings),
+        deterministic(settings),
+        seeded(settings.seed, machine.device),
+        memory_explained(settings),
         stop_requests() as stop_requested,
         frozen(module, settings.freeze) as frozen_text,
     ):
-        ended, result = "", dict[str, object]()
+        last_line, figures = "", dict[str, object]()
         try:
             keep_freed_memory()
             initialise(module, settings.init)
@@ -149,13 +149,13 @@ def fit(
             else:
                 run, facts = kept.run(module), kept.about
                 kept.restore(state)
-            watch = History(run, watch, title=_title(module, data, about=facts))
+            watch = History(run, watch, title=title(module, data, about=facts))
             warnings = (*(() if kept is None else kept.warnings), *seen.warnings)
-            opening = _opening(run, data, seen, placement=train.placement, shape=shape, machine=machine, origin=origin)
-            opening += "".join(f"\n{note}" for note in (*notes, frozen_text, seen.results) if note)
-            opening += "".join(f"\nwarning: {warning}" for warning in warnings)
+            lines = [opening(run, data, placement=train.placement, shape=shape, machine=machine, origin=origin)]
+            lines += [note for note in (*notes, frozen_text, seen.results) if note]
+            lines += [f"warning: {warning}" for warning in warnings]
             said = {"run": str(run.folder), "origin": origin, "settings": settings.as_dict(), "warnings": warnings}
-            watch.run_begins(opening, {**said, **facts})
+            watch.run_begins("\n".join(lines), {**said, **facts})
             train_loop(
                 run,
                 train,
@@ -166,9 +166,9 @@ def fit(
                 watch=watch,
                 stop_requested=stop_requested,
             )
-            ended, result = _closing(run), _result(run)
+            last_line, figures = closing(run), result(run)
         finally:
-            watch.run_ends(ended, result)
+            watch.run_ends(last_line, figures)
     return run
 
 
@@ -177,7 +177,7 @@ def finished(kept: Reopened, module: nn.Module, watch: Watch) -> Run:
     run = kept.run(module)
     run.model("last")
     watch.run_begins(f"{run.folder} is finished: nothing is left to do", {"run": str(run.folder), **kept.about})
-    watch.run_ends(_closing(run), _result(run))
+    watch.run_ends(closing(run), result(run))
     return run
 
 
@@ -257,87 +257,3 @@ def _levels(normalize: Normalize | None, data: Data) -> tuple[torch.Tensor, torc
             f" {data.channels} channel{'s' if data.channels > 1 else ''}"
         )
     return WHITE * torch.tensor(normalize.mean), WHITE * torch.tensor(normalize.std)
-
-
-def _opening(
-    run: Run, data: Data, seen: Look, *, placement: str, shape: tuple[int, int, int], machine: Machine, origin: str
-) -> str:
-    changed = ", ".join(f"{name}={value}" for name, value in run.settings.changed().items())
-    default = origin or "no recipe: the default for every network" + (f" with {changed}" if changed else "")
-    given, taken = ("x".join(map(str, size)) for size in (data.train_images.shape[1:], shape))
-    part = "validation" if run.settings.validation else "test"
-    return (
-        f"{default}: {describe(run.settings)}\n"
-        f"data {data.name}: {data.note}; {len(data.train_images):,} training and {len(data.test_images):,} {part}"
-        f" images, {data.num_classes} classes, {given}{f' brought to {taken}' if taken != given else ''}, {placement}\n"
-        f"on {machine.text}; run folder {run.folder}"
-    )
-
-
-def _title(module: nn.Module, data: Data, *, about: Mapping[str, object]) -> str:
-    """What stands above a picture of the run."""
-    arch = about.get("arch")
-    return f"{arch['name'] if isinstance(arch, Mapping) else type(module).__name__} on {data.name}"
-
-
-def _closing(run: Run) -> str:
-    best = run.best
-    assert best is not None  # a run that ended has at least one epoch
-    measure, highest = best.measure
-    early = f"stopped: no better test {measure} in {run.settings.patience} epochs; "
-    return (
-        f"{early if len(run.metrics) < run.settings.epochs else ''}"
-        f"best test {measure} {highest:.4f} after epoch {best.epoch},"
-        f" last {run.metrics[-1].measure[1]:.4f}; run folder {run.folder}"
-    )
-
-
-def _result(run: Run) -> dict[str, object]:
-    """What `_closing` says, for programs."""
-    best = run.best
-    assert best is not None
-    early = len(run.metrics) < run.settings.epochs
-    return {"run": str(run.folder), "stopped_early": early, "best": best.as_dict(), "last": run.metrics[-1].as_dict()}
-
-
-@contextmanager
-def _seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Inside, torch's random numbers start from the seed; the caller's own go on afterwards as if nothing had been."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        yield
-
-
-@contextmanager
-def _deterministic(settings: Settings) -> Iterator[None]:
-    """With `deterministic`, inside torch takes only operations that repeat themselves bit for bit."""
-    if not settings.deterministic:
-        yield
-        return
-    before, benchmark = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it, and reads it at its first use
-    torch.use_deterministic_algorithms(True)
-    torch.backends.cudnn.benchmark = False
-    try:
-        yield
-    except RuntimeError as error:
-        if "does not have a deterministic implementation" not in str(error):
-            raise
-        operation = str(error).partition(" does not have")[0]
-        raise SettingsError(f"deterministic: torch's {operation} does not repeat itself bit for bit here") from error
-    finally:
-        torch.use_deterministic_algorithms(before)
-        torch.backends.cudnn.benchmark = benchmark
-
-
-@contextmanager
-def _memory_explained(settings: Settings) -> Iterator[None]:
-    """Turns a lack of memory inside, which torch reports in three ways, into an `EnvironmentProblem`."""
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "allocate memory" not in str(error):
-            raise
-        raise EnvironmentProblem(
-            f"the memory is full; batch_size={settings.batch_size // 2 or 1} needs less (it is {settings.batch_size})"
-        ) from error

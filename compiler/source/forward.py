@@ -127,7 +127,8 @@ class _Body:
         }
         self.lines = nested(self.steps, self.alone, named)
         self.flows, self.inlined = flows_of(scope.region, self.steps, self.lines)
-        self.inlined = {index for index in self.inlined if self.steps[index].outputs[0] not in named}
+        results = {index: self.steps[index].outputs for index in self.inlined}
+        self.inlined = {index for index, values in results.items() if len(values) == 1 and values[0] not in named}
         made = {step.outputs[0]: index for index, step in enumerate(self.steps) if index in self.lines}
         self.added = {index for index in range(len(self.steps)) if self._is_added(index, made)}
         self.lines.update((index, self.alone[index]) for index in self.added)

@@ -92,7 +92,7 @@ def test_show_a_folder(place: Path) -> None:
     ("arguments", "status", "message"),
     [
         (["show", "digit"], 2, "did you mean 'digits'?"),
-        (["show", "mnist"], 2, "--data-root DIR"),
+        (["show", "mnist"], 3, "--data-root DIR"),
         (["show", "mnist", "--data-root", "."], 3, "archc data fetch mnist --data-root DIR"),
         (["show", "no/such/folder"], 3, "there is no folder 'no/such/folder'"),
         (["show", "digits", "-o", "x.jpg"], 2, "does not end in .png"),
@@ -142,7 +142,7 @@ def test_the_grid_marks_what_is_right_and_what_is_wrong(right: list[bool]) -> No
     assert (RIGHT in colors, WRONG in colors) == (True in right, False in right)
 
 
-def test_training_takes_a_folder_and_says_why_not_masks(place: Path) -> None:
+def test_training_takes_a_folder_and_says_what_masks_need(place: Path) -> None:
     net = "arch Net(in_channels = 3, num_classes = 10) {\n    input image: [in_channels, 8, 8]\n"
     (place / "net.arch").write_text(net + "    flatten -> linear(num_classes)\n}\n")
     for level, name in enumerate(("dark", "bright")):
@@ -154,5 +154,5 @@ def test_training_takes_a_folder_and_says_why_not_masks(place: Path) -> None:
     assert "16 training and 4 test images, 2 classes, 1x10x12 brought to 1x8x8, held on" in result.stderr
     result = archc("train", "net.arch", "--data", "shapes", "--out", "other")
     assert result.exit_code == 2
-    assert "data set 'shapes' labels each pixel; training takes sets with one label per image" in result.stderr
+    assert "`output` of `Net` is 4, and data set `shapes` needs 4 scores for each pixel" in result.stderr
     assert not (place / "other").exists()

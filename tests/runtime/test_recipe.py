@@ -222,7 +222,7 @@ def test_a_resolved_recipe_gives_the_same_run() -> None:
     )
     again = resolve([read_recipe(first.text(), "recipe.yaml")], recipe="recipe.yaml")
     assert (again.task, again.settings) == (first.task, first.settings)
-    assert again.named == {*Settings.model_fields, "data", "data_root", "params"}
+    assert again.named == {*Settings.model_fields, "data", "data_root", "params", "weights"}
 
 
 def test_arguments_in_python_have_no_place() -> None:
