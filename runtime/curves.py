@@ -125,6 +125,7 @@ def draw_comparison(rows: Sequence[Row], title: str) -> bytes:
         dots.locator_params(axis="x", nbins=5)
         speeds.set(title="training images per second", xscale="log")
         speeds.xaxis.set_major_formatter("{x:,.0f}")
+        speeds.minorticks_off()  # each run has its number beside it
         speeds.margins(x=0.3)
         return _png(figure)
 

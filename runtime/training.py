@@ -251,9 +251,10 @@ def _levels(normalize: Normalize | None, data: Data) -> tuple[torch.Tensor, torc
     """Mean and deviation on the scale of bytes: as the settings say, or those of the training images."""
     if normalize is None:
         return normalisation(data.train_images)
-    if len(normalize.mean) != data.channels:
+    if len(normalize.mean) not in (1, data.channels):
         raise SettingsError(
             f"normalize has {len(normalize.mean)} numbers, one per channel; the images of data set {data.name!r} have"
             f" {data.channels} channel{'s' if data.channels > 1 else ''}"
         )
-    return WHITE * torch.tensor(normalize.mean), WHITE * torch.tensor(normalize.std)
+    mean, deviation = (torch.tensor(numbers).expand(data.channels) for numbers in (normalize.mean, normalize.std))
+    return WHITE * mean, WHITE * deviation

@@ -16,7 +16,9 @@ from archc.runtime.recipe_text import read_recipe
 from tests.checkout import ROOT
 
 PLAIN = {"weight_decay": 0.0, "clip": 0.0}
-D2L: dict[str, Any] = {"data": "fashion-mnist", "optimizer": "sgd", "epochs": 10, "init": "xavier", **PLAIN}
+D2L: dict[str, Any] = {
+    "data": "fashion-mnist", "optimizer": "sgd", "epochs": 10, "init": "xavier", "mean": (0.0,), "std": (1.0,), **PLAIN,
+}  # fmt: skip
 MNIST: dict[str, Any] = {
     "data": "mnist", "optimizer": "sgd", "momentum": 0.5, "lr": 0.01, "batch_size": 64, "test_batch_size": 1000,
     "loss": "nll", "epochs": 1, "init": "module", "mean": (0.1307,), "std": (0.3081,), **PLAIN,
@@ -103,7 +105,7 @@ def test_a_recipe_of_the_zoo_trains_and_the_command_line_wins(tmp_path: Path) ->
     )  # fmt: skip
     assert run.exit_code == 0, run.output
     assert run.stderr.splitlines()[0] == (
-        "recipe d2l/lenet (batch_size, optimizer, lr, schedule, weight_decay, clip, init);"
+        "recipe d2l/lenet (normalize, batch_size, optimizer, lr, schedule, weight_decay, clip, init);"
         " command line (optimizer, data, epochs); the rest by default:"
         " SGD lr 0.9 momentum 0.5, constant rate, batch 256, 1 epoch, Xavier-uniform weights, seed 0"
     )

@@ -143,6 +143,17 @@ def test_normalisation_has_a_number_for_each_channel(tmp_path: Path) -> None:
         run_toy(tmp_path, normalize={"mean": [0, 0], "std": [1, 1]})
 
 
+def test_one_number_stands_for_all_channels(tmp_path: Path) -> None:
+    weights = []
+    for name, count in (("one", 1), ("three", 3)):
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Flatten(), nn.Linear(48, 2))
+        settings = Settings(**QUICK, normalize={"mean": [0.25] * count, "std": [0.5] * count})
+        fit(net, toy_data(channels=3), settings=settings, out=tmp_path / name, watch=Silent())
+        weights.append(net[1].weight)
+    assert torch.equal(*weights)
+
+
 def test_augmented_runs_repeat_themselves(tmp_path: Path) -> None:
     nets = [toy_net() for _ in range(3)]
     for number, (net, augment) in enumerate(zip(nets, ["crop, flip, mixup", "crop, flip, mixup", "flip"], strict=True)):
