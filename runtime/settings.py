@@ -130,8 +130,8 @@ class Settings(BaseModel):
     """Height and width that images are brought to, or one number for both; null: what the network takes, else as the
     data is."""
     normalize: Normalize | None = None
-    """Mean and deviation per channel (one number stands for all), for images from 0 (black) to 1 (white); null: those of
-    the training images."""
+    """Mean and deviation per channel (one number stands for all), for images from 0 (black) to 1 (white); null: those
+    of the training images."""
     validation: Part = 0.0
     """Part of the training images, of each class, that is tested on in place of the test part; 0: none."""
     augment: Annotated[dict[str, dict[str, Any]], BeforeValidator(_steps)] = {}
