@@ -19,13 +19,14 @@ from torch import nn
 from archc.runtime.checkpoint import Opened, holds_checkpoint, open_checkpoint, step_back
 from archc.runtime.disk import explained, write_whole
 from archc.runtime.errors import EnvironmentProblem, SettingsError
+from archc.runtime.history import CSV, CURVES
 from archc.runtime.lock import LOCK, locked
 from archc.runtime.run import EpochRecord, Run, metrics_text, over
 from archc.runtime.settings import Settings
 from archc.runtime.state import TrainState
 
 ABOUT, SETTINGS, METRICS = "run.json", "settings.json", "metrics.jsonl"
-OWN_NAMES = (ABOUT, SETTINGS, METRICS, "last", "best", LOCK, "history.csv", "curves.png")
+OWN_NAMES = (ABOUT, SETTINGS, METRICS, "last", "best", LOCK, CSV, CURVES)
 LARGEST_ABOUT = 4 << 20
 
 

@@ -4,7 +4,6 @@ import io
 import json
 import math
 import random
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,8 @@ from archc.runtime.objective import Objective
 from archc.runtime.optimise import GuardedOptimizer
 from archc.runtime.trials import Trials, untouched
 from archc.runtime.tuning import Tuned, explore, tune
-from archc.runtime.watch import Lines, Progress, Silent
+from archc.runtime.watch import Lines, Silent
+from tests.runtime.resuming import StopAt
 from tests.runtime.toys import same, state_of, toy_data, toy_net
 
 CPU = torch.device("cpu")
@@ -362,18 +362,6 @@ def test_without_a_compiler_one_sentence_says_so(monkeypatch: pytest.MonkeyPatch
     found = tuned(net, compile=True, precision="fp32", layout="contiguous", epochs=1)
     assert found.machine.text == "cpu, fp32, contiguous, not compiled (there is no C++ compiler)"
     assert found.forward is net
-
-
-class StopAt(Silent):
-    """Asks the run to stop after a step."""
-
-    def __init__(self, step: int) -> None:
-        self.left = step
-
-    def step(self, progress: Progress) -> None:
-        self.left -= 1
-        if self.left == 0:
-            signal.raise_signal(signal.SIGTERM)
 
 
 def test_a_run_that_goes_on_does_not_tune_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
