@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from archc.runtime.disk import write_whole
 from archc.runtime.run import EpochRecord, Run
 from archc.runtime.watch import Progress, Watch
 
@@ -66,6 +67,8 @@ class History:
             self._attempt("TensorBoard's events", self._events.close)
         if self.run.metrics:
             self._attempt(CURVES, self._draw)
+        if self.trouble and facts:
+            facts = {**facts, "trouble": self.trouble}
         self.watch.run_ends("\n".join(filter(None, (text, self.trouble))), facts)
 
     def _attempt(self, what: str, write: Callable[[], None]) -> None:
@@ -76,7 +79,7 @@ class History:
             self.trouble = self.trouble or f"{what} could not be written ({reason}); the run itself is whole"
 
     def _write(self) -> None:
-        (self.run.folder / CSV).write_text(csv_lines(self.run.metrics), encoding="utf-8")
+        write_whole(self.run.folder / CSV, csv_lines(self.run.metrics).encode())
 
     def _show(self, record: EpochRecord) -> None:
         if self._events is None:
@@ -86,7 +89,7 @@ class History:
     def _draw(self) -> None:
         from archc.runtime.curves import draw_run
 
-        (self.run.folder / CURVES).write_bytes(draw_run([each.as_dict() for each in self.run.metrics], self.title))
+        write_whole(self.run.folder / CURVES, draw_run([each.as_dict() for each in self.run.metrics], self.title))
 
 
 class Events:

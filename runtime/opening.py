@@ -9,7 +9,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -94,42 +94,50 @@ def refuse_taken(folder: Path) -> None:
 
 @contextmanager
 def open_run(
-    folder: Path, module: nn.Module, settings: Settings, *, files: Mapping[str, str], facts: Mapping[str, object]
+    out: Path | str | None,
+    module: nn.Module,
+    settings: Settings,
+    *,
+    name: str,
+    files: Mapping[str, str],
+    facts: Mapping[str, object],
 ) -> Iterator[Run]:
     """Makes the folder of a run and writes settings, files and facts; inside, no other run may use the folder.
 
-    A folder that holds anything is refused. The names in `files` are relative, with `/`, and may not leave the folder
-    (`SettingsError`). `run.json` comes last: with it the folder is complete, and it holds the checksums of the others.
+    Without `out` it is a new one under `runs/` that begins with `name`; one that holds anything is refused. The names
+    in `files` are relative, with `/`, and may not leave the folder (`SettingsError`). `run.json` comes last: with it the folder is complete, and it holds the checksums of the others.
     """
-    for name in files:
-        if not _inside(name) or PurePosixPath(name).parts[0] in OWN_NAMES:
-            raise SettingsError(f"a file of a run has a relative name that is not one of the run's own, found {name!r}")
-    contents = {SETTINGS: _json(settings.as_dict()), **{name: text.encode() for name, text in files.items()}}
+    for file in files:
+        if not _inside(file) or PurePosixPath(file).parts[0] in OWN_NAMES:
+            raise SettingsError(f"a file of a run has a relative name that is not one of the run's own, found {file!r}")
+    contents = {SETTINGS: _json(settings.as_dict()), **{file: text.encode() for file, text in files.items()}}
     about = {
         "format": 1,
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "python": sys.version.split()[0],
         "torch": torch.__version__,
         **facts,
-        "files": {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
+        "files": {file: hashlib.sha256(content).hexdigest() for file, content in contents.items()},
     }
     try:
         whole = _json(about)
     except TypeError as error:
         raise SettingsError(f"the facts of a run must be writable as JSON: {error}") from error
+    folder = new_run_folder(Path("runs"), name) if out is None else Path(out)
     refuse_taken(folder)
     with explained(folder):
+        made = out is None or not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
         refuse_taken(folder)  # of two runs that start at once in one folder, one comes too late
         try:
-            for name, content in contents.items():
-                with explained(folder / name):
-                    (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                write_whole(folder / name, content)
+            for file, content in contents.items():
+                with explained(folder / file):
+                    (folder / file).parent.mkdir(parents=True, exist_ok=True)
+                write_whole(folder / file, content)
             write_whole(folder / ABOUT, whole)
         except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)  # it held nothing before, and is no run yet
+            _clear(folder, whole=made)  # it held nothing before, and is no run yet
             raise
         yield Run(folder, module, settings, key=hashlib.sha256(whole).hexdigest(), go_on=_go_on(folder, about))
 
@@ -236,6 +244,19 @@ def _best_lost(folder: Path, metrics: Sequence[EpochRecord]) -> list[str]:
     except EnvironmentProblem as error:
         return [f"{error}; the next epoch that is better than all before takes its place"]
     return []
+
+
+def _clear(folder: Path, *, whole: bool) -> None:
+    """Removes what a folder holds, as far as that goes, and with `whole` the folder itself."""
+    if whole:
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                entry.unlink()
 
 
 def _inside(name: str) -> bool:

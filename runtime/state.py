@@ -173,7 +173,7 @@ def new_state(module: nn.Module, objective: Objective, device: torch.device) -> 
     return TrainState(
         module,
         GuardedOptimizer(module, settings),
-        AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(settings.ema)) if settings.ema else None,
+        _running_mean(module, settings.ema) if settings.ema else None,
         objective,
         Totals(objective, device),
         order,
@@ -181,3 +181,16 @@ def new_state(module: nn.Module, objective: Objective, device: torch.device) -> 
         Generator().manual_seed(settings.seed ^ OTHER_NUMBERS),
         device,
     )
+
+
+def _running_mean(module: nn.Module, memory: float) -> AveragedModel:
+    """The mean also of a batch norm's statistics: those of the weights themselves do not fit averaged weights."""
+    average = get_ema_multi_avg_fn(memory)
+
+    def take(means: list[Tensor], values: list[Tensor], count: Tensor | int) -> None:
+        if means[0].is_floating_point():  # each list has one type
+            average(means, values, count)
+        else:
+            torch._foreach_copy_(means, values)
+
+    return AveragedModel(module, multi_avg_fn=take, use_buffers=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from torch import nn
 
@@ -12,18 +12,31 @@ from archc.runtime.run import Run
 from archc.runtime.settings import describe
 
 
-def opening(run: Run, data: Data, *, placement: str, shape: tuple[int, int, int], machine: Machine, origin: str) -> str:
-    """The first lines of a run: the settings and why, the data, the machine."""
+def opening(
+    run: Run,
+    data: Data,
+    *,
+    placement: str,
+    shape: tuple[int, int, int],
+    machine: Machine,
+    origin: str,
+    notes: Sequence[str],
+    warnings: Sequence[str],
+) -> str:
+    """The first lines of a run: the settings and why, the data, the machine, what else there is to say."""
     changed = ", ".join(f"{name}={value}" for name, value in run.settings.changed().items())
     default = origin or "no recipe: the default for every network" + (f" with {changed}" if changed else "")
     given, taken = ("x".join(map(str, size)) for size in (data.train_images.shape[1:], shape))
     part = "validation" if run.settings.validation else "test"
-    return (
-        f"{default}: {describe(run.settings)}\n"
+    lines = (
+        f"{default}: {describe(run.settings)}",
         f"data {data.name}: {data.note}; {len(data.train_images):,} training and {len(data.test_images):,} {part}"
-        f" images, {data.num_classes} classes, {given}{f' brought to {taken}' if taken != given else ''}, {placement}\n"
-        f"on {machine.text}; run folder {run.folder}"
+        f" images, {data.num_classes} classes, {given}{f' brought to {taken}' if taken != given else ''}, {placement}",
+        f"on {machine.text}; run folder {run.folder}",
+        *filter(None, notes),
+        *(f"warning: {warning}" for warning in warnings),
     )
+    return "\n".join(lines)
 
 
 def title(module: nn.Module, data: Data, *, about: Mapping[str, object]) -> str:

@@ -152,7 +152,7 @@ def test_a_streamed_run_is_the_resident_run_bit_for_bit(tmp_path: Path, monkeypa
             said.append(text)
 
     for number, (net, budget) in enumerate(zip(nets, (1 << 20, 0), strict=True)):
-        monkeypatch.setattr("archc.runtime.training.image_budget", lambda device, budget=budget: budget)
+        monkeypatch.setattr("archc.runtime.prepare.image_budget", lambda device, budget=budget: budget)
         fit(net, toy_data(), settings=settings, out=tmp_path / str(number), watch=Listener())
     assert same(state_of(nets[0]), state_of(nets[1]))
     assert ", held on cpu (640 bytes)" in said[0]

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from archc.runtime import EpochRecord, RunInterrupted, RunStopped, Settings, fit
 from archc.runtime.curves import Row, draw_comparison, draw_run
 from archc.runtime.history import History, csv_lines
 from archc.runtime.run import Run
-from archc.runtime.watch import Lines, Silent
+from archc.runtime.watch import JsonLines, Lines, Silent
 from tests.runtime.toys import toy_data, toy_net
 
 SETTINGS = Settings(epochs=3, batch_size=8, device="cpu", precision="fp32")
@@ -99,7 +100,10 @@ def test_what_cannot_be_drawn_is_one_sentence(tmp_path: Path, monkeypatch: pytes
     said = io.StringIO()
     run = fit(toy_net(), toy_data(), settings=SETTINGS, out=tmp_path / "run", watch=Lines(said))
     assert len(run.metrics) == 3
-    assert said.getvalue().splitlines()[-1] == ("history.csv could not be written (no fonts); the run itself is whole")
+    assert said.getvalue().splitlines()[-1] == "history.csv could not be written (no fonts); the run itself is whole"
+    lines = io.StringIO()
+    fit(toy_net(), toy_data(), settings=SETTINGS, out=tmp_path / "json", watch=JsonLines(lines))
+    assert json.loads(lines.getvalue().splitlines()[-1])["trouble"].startswith("history.csv could not be written")
 
 
 def test_a_run_that_goes_on_writes_its_history_anew(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def test_a_run_may_be_stopped_at_every_step(tmp_path: Path) -> None:
 
 def test_a_set_that_streams_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The workers read what is left of the epoch, in its order."""
-    monkeypatch.setattr("archc.runtime.training.image_budget", lambda device: 0)
+    monkeypatch.setattr("archc.runtime.prepare.image_budget", lambda device: 0)
     monkeypatch.setattr("archc.runtime.data.stream.MOST_WORKERS", 1)
     settings = Settings(**{**BASE, "epochs": 2}, augment="crop")
     whole = trained(tmp_path / "whole", norm_net, settings)

@@ -53,7 +53,7 @@ def test_a_folder_that_holds_anything_is_refused_and_untouched(tmp_path: Path) -
 
 def test_of_two_runs_that_start_at_once_one_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "iterdir", lambda self: iter(()))  # both have looked before either wrote
-    first, second = (open_run(tmp_path, toy_net(), SETTINGS, files={}, facts={}) for _ in range(2))
+    first, second = (open_run(tmp_path, toy_net(), SETTINGS, name="", files={}, facts={}) for _ in range(2))
     with first, pytest.raises(SettingsError, match="is in use by a run of this process"), second:
         pass
 
@@ -69,6 +69,26 @@ def test_files_stay_in_the_folder(tmp_path: Path, name: str) -> None:
     with pytest.raises(SettingsError, match="relative name"):
         toy_run(tmp_path / "run", files={name: "text"})
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_a_run_that_cannot_begin_leaves_only_a_folder_that_was_there(
+    tmp_path: Path, made: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "run"
+    if made:
+        folder.mkdir()
+
+    def full(path: Path, content: bytes) -> None:
+        if path.name == "run.json":
+            raise EnvironmentProblem("the disk is full")
+        path.write_bytes(content)
+
+    monkeypatch.setattr("archc.runtime.opening.write_whole", full)
+    with pytest.raises(EnvironmentProblem, match="disk is full"):
+        toy_run(folder, files={"arch/main.arch": "text"})
+    assert folder.exists() == made
+    assert not made or not [*folder.iterdir()]
 
 
 def test_facts_that_are_no_json_are_refused(tmp_path: Path) -> None:
