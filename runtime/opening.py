@@ -105,7 +105,8 @@ def open_run(
     """Makes the folder of a run and writes settings, files and facts; inside, no other run may use the folder.
 
     Without `out` it is a new one under `runs/` that begins with `name`; one that holds anything is refused. The names
-    in `files` are relative, with `/`, and may not leave the folder (`SettingsError`). `run.json` comes last: with it the folder is complete, and it holds the checksums of the others.
+    in `files` are relative, with `/`, and may not leave the folder (`SettingsError`). `run.json` comes last: with it
+    the folder is complete, and it holds the checksums of the others.
     """
     for file in files:
         if not _inside(file) or PurePosixPath(file).parts[0] in OWN_NAMES:

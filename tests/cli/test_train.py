@@ -11,9 +11,11 @@ from click.testing import CliRunner, Result
 import archc
 from archc.cli import main
 from archc.recipes import recipe_names, recipe_text
+from archc.runtime import fit
 from archc.runtime.recipe import resolve
 from archc.runtime.recipe_text import read_recipe
 from tests.checkout import ROOT
+from tests.runtime.toys import toy_data
 
 PLAIN = {"weight_decay": 0.0, "clip": 0.0}
 D2L: dict[str, Any] = {
@@ -42,7 +44,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "augment": {"crop": {"padding": 4, "resize": 0}, "flip": {"probability": 0.5}}, "input": (3, 32, 32),
     },
 }  # fmt: skip
-OUR_OWN = ("unet",)  # recipes that are no source's
+OUR_OWN = ("cifar/vgg_fast", "unet")  # recipes that are no source's
 
 
 def train(*arguments: str) -> Result:
@@ -87,6 +89,13 @@ def test_the_recipe_has_exactly_the_settings_of_its_source(name: str) -> None:
     assert arguments.get("momentum", 0.0) == wanted.get("momentum", 0.0)
     assert not arguments.get("nesterov")
     assert settings.augment == wanted.get("augment", {})
+
+
+def test_the_fast_recipe_for_cifar_trains_its_network(tmp_path: Path) -> None:
+    settings = resolve([read_recipe(recipe_text("cifar/vgg_fast"), "")]).settings.but(epochs=1, batch_size=20)
+    run = fit(archc.load("cifar/vgg"), toy_data(channels=3, size=32), settings=settings, out=tmp_path, quiet=True)
+    assert settings.ema > 0
+    assert run.metrics[0].loss > 0
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))
