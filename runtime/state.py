@@ -187,7 +187,9 @@ def _running_mean(module: nn.Module, memory: float) -> AveragedModel:
     """The mean also of a batch norm's statistics: those of the weights themselves do not fit averaged weights."""
     average = get_ema_multi_avg_fn(memory)
 
-    def take(means: list[Tensor], values: list[Tensor], count: Tensor | int) -> None:
+    def take(
+        means: tuple[Tensor, ...] | list[Tensor], values: tuple[Tensor, ...] | list[Tensor], count: Tensor | int
+    ) -> None:
         if means[0].is_floating_point():  # each list has one type
             average(means, values, count)
         else:
