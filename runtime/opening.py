@@ -249,10 +249,7 @@ def _best_lost(folder: Path, metrics: Sequence[EpochRecord]) -> list[str]:
 
 def _clear(folder: Path, *, whole: bool) -> None:
     """Removes what a folder holds, as far as that goes, and with `whole` the folder itself."""
-    if whole:
-        shutil.rmtree(folder, ignore_errors=True)
-        return
-    for entry in folder.iterdir():
+    for entry in [folder] if whole else list(folder.glob("*")):  # where the folder is gone there is nothing
         if entry.is_dir():
             shutil.rmtree(entry, ignore_errors=True)
         else:

@@ -41,7 +41,7 @@ class Watch(Protocol):
         """After the test of every epoch, of `epochs` in all."""
 
     def run_ends(self, text: str, facts: Mapping[str, object]) -> None:
-        """Once, also when the run fails; both are then empty."""
+        """Once after `run_begins`, also when the run then fails; both are empty in that case."""
 
 
 class Silent:
