@@ -14,14 +14,13 @@ from archc.runtime.data.resident import normalisation
 from archc.runtime.data.steps import read_steps
 from archc.runtime.data.stream import ImageSet, image_set
 from archc.runtime.errors import SettingsError
-from archc.runtime.evaluate import Forward
 from archc.runtime.first_look import Look, look
 from archc.runtime.machine import Machine, choose_machine, image_budget
 from archc.runtime.objective import Objective
 from archc.runtime.optimise import initialise
 from archc.runtime.request import Request
 from archc.runtime.settings import Normalize, Settings
-from archc.runtime.tuning import tune
+from archc.runtime.tuning import Tuned, tune
 
 WHITE = 255.0  # the largest byte; `normalize` speaks of images from 0 to 1
 
@@ -42,16 +41,13 @@ class Ready(NamedTuple):
 
 
 class Placed(NamedTuple):
-    """The same on its device: images in whole tensors, and the way to compute that trials found."""
+    """The same on its device, and the way to compute there that trials found."""
 
     train: ImageSet
     test: ImageSet
     objective: Objective
     seen: Look
-    machine: Machine
-    forward: Forward
-    """What to call in place of the module."""
-    facts: dict[str, Any]
+    tuned: Tuned
 
 
 def prepare(module: nn.Module, request: Request, *, input_size: tuple[int, ...] | None) -> Ready:
@@ -94,8 +90,7 @@ def place(module: nn.Module, ready: Ready) -> Placed:
         error.add_note(f"the network was shown images of {shown}; image_size sets their size")
         raise
     tuned = tune(module, train, test, objective=objective, machine=machine)
-    facts = {"machine": tuned.machine.text, "chosen": tuned.chosen}
-    return Placed(train, test, objective, seen, tuned.machine, tuned.forward, facts)
+    return Placed(train, test, objective, seen, tuned)
 
 
 def _image_shape(

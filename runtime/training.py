@@ -96,8 +96,10 @@ def fit(
         ):
             keep_freed_memory()
             placed = place(module, ready)
-            state = new_state(module, placed.objective, placed.machine.device)
-            facts = {**(facts or {}), **ready.facts, **placed.facts} if kept is None else kept.about
+            machine, forward, chosen = placed.tuned
+            state = new_state(module, placed.objective, machine.device)
+            found = {**ready.facts, "machine": machine.text, "chosen": chosen}
+            facts = {**(facts or {}), **found} if kept is None else kept.about
             begun = _begun(
                 kept, state, ready.settings, out=out, name=f"{name or type(module).__name__.lower()}-{ready.data.name}",
                 files={**request.files, **(files or {})}, facts=facts,
@@ -109,7 +111,7 @@ def fit(
                     ready.data,
                     placement=placed.train.placement,
                     shape=ready.shape,
-                    machine=placed.machine,
+                    machine=machine,
                     origin=origin,
                     notes=(*notes, frozen_text, placed.seen.results),
                     warnings=warnings,
@@ -123,8 +125,8 @@ def fit(
                         placed.train,
                         placed.test,
                         state=state,
-                        forward=placed.forward,
-                        machine=placed.machine,
+                        forward=forward,
+                        machine=machine,
                         watch=watch,
                         stop_requested=stop_requested,
                     )
