@@ -62,9 +62,7 @@ def train_loop(
                 step_loss += part.detach()
                 totals.add(scored)
             optimizer.step(step_loss, lr=learning_rate(state.step, steps, settings))
-            state.step, state.taken = state.step + 1, state.taken + 1
-            if state.mean is not None:
-                state.mean.update_parameters(module)
+            state.stepped()
             watch.step(Progress(epoch, settings.epochs, totals.images, len(train), totals.read))
             now = time.perf_counter()
             if (number := stop_requested()) or now > min(next_look, next_checkpoint):

@@ -173,15 +173,18 @@ class GuardedOptimizer:
     def step(self, loss: Tensor, *, lr: float) -> None:
         """One step with this learning rate, then the gradients are dropped."""
         norm = nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
-        skip, shorten = ~torch.isfinite(norm + loss), None
-        bad = skip
-        if self.scale is not None:
+        total = norm + loss
+        skip, shorten = torch.ne(total - total, 0), None  # infinite or NaN: a number less itself is 0
+        if self.scale is None:
+            torch.maximum(self.bad, skip, out=self.bad)
+            skipped = self.bad
+        else:
             shorten = self.scale.factor.clone()
             norm = norm / shorten
             bad = ~torch.isfinite(loss) | (skip & self.scale.smallest)
             self.scale.update(skip)
-        self.bad.copy_(torch.maximum(self.bad, bad.float()))
-        skipped = torch.maximum(self.bad, skip.float())
+            torch.maximum(self.bad, bad, out=self.bad)
+            skipped = torch.maximum(self.bad, skip)
         if self.clip:
             excess = (norm / self.clip).clamp(min=1.0)
             shorten = excess if shorten is None else shorten * excess

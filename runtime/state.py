@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from archc.runtime.checkpoint import Opened, refuse_foreign, separate
 from archc.runtime.data.resident import shuffled
@@ -23,13 +23,50 @@ OPTIMIZER, RANDOM = "optimizer/", "random/"
 COUNTS = ("epoch", "taken", "step", "images")
 
 
+class RunningMean:
+    """The exponential running mean of a module's weights, from those after the first step on.
+
+    A batch norm's statistics are averaged too, as those of the weights themselves do not fit averaged weights; whole
+    numbers are copied. torch's AveragedModel does the same, but waits for a GPU at every step.
+
+    >>> layer = nn.Linear(1, 1)
+    >>> mean = RunningMean(layer, 0.75)
+    >>> for step, value in enumerate((1.0, 5.0)):
+    ...     _ = nn.init.constant_(layer.weight, value)
+    ...     mean.update(layer, first=step == 0)
+    >>> mean.module.weight.item()
+    2.0
+    """
+
+    __slots__ = ("memory", "module")
+
+    def __init__(self, module: nn.Module, memory: float) -> None:
+        self.module, self.memory = copy.deepcopy(module), memory
+
+    @torch.no_grad()
+    def update(self, module: nn.Module, *, first: bool) -> None:
+        """Takes the module's weights into the mean, at the first step in place of it."""
+        means, values = ([*part.parameters(), *part.buffers()] for part in (self.module, module))
+        pairs = [*zip(means, values, strict=True)]
+        blended = [pair for pair in pairs if not first and pair[0].is_floating_point()]
+        copied = [pair for pair in pairs if first or not pair[0].is_floating_point()]
+        if blended:
+            torch._foreach_lerp_(*_columns(blended), 1 - self.memory)
+        if copied:
+            torch._foreach_copy_(*_columns(copied))
+
+
+def _columns(pairs: list[tuple[Tensor, Tensor]]) -> tuple[list[Tensor], list[Tensor]]:
+    return [one for one, _ in pairs], [other for _, other in pairs]
+
+
 @dataclass(slots=True, eq=False)
 class TrainState:
     """A run between two of its steps."""
 
     module: nn.Module
     optimizer: GuardedOptimizer
-    mean: AveragedModel | None
+    mean: RunningMean | None
     """The running mean of the weights, where the settings ask for one."""
     objective: Objective
     totals: Totals
@@ -59,6 +96,12 @@ class TrainState:
         """The rows of every batch of this epoch; the same ones again after the state was restored within the epoch."""
         self.order_began = self.order.get_state()
         return shuffled(images, batch_size, generator=self.order, device=self.device)
+
+    def stepped(self) -> None:
+        """The optimizer has taken a step."""
+        self.step, self.taken = self.step + 1, self.taken + 1
+        if self.mean is not None:
+            self.mean.update(self.module, first=self.step == 1)
 
     def next_epoch(self) -> None:
         """An epoch is over: the next one begins with nothing taken and nothing measured."""
@@ -134,7 +177,6 @@ class TrainState:
         found |= {f"buffer/{name}": buffer for name, buffer in self.module.named_buffers() if name not in kept}
         if self.mean is not None:
             found |= {f"module/{name}": tensor for name, tensor in kept.items()}
-            found["mean/n_averaged"] = self.mean.n_averaged
         return found
 
     def _generators(self) -> dict[str, Generator]:
@@ -173,7 +215,7 @@ def new_state(module: nn.Module, objective: Objective, device: torch.device) -> 
     return TrainState(
         module,
         GuardedOptimizer(module, settings),
-        _running_mean(module, settings.ema) if settings.ema else None,
+        RunningMean(module, settings.ema) if settings.ema else None,
         objective,
         Totals(objective, device),
         order,
@@ -181,18 +223,3 @@ def new_state(module: nn.Module, objective: Objective, device: torch.device) -> 
         Generator().manual_seed(settings.seed ^ OTHER_NUMBERS),
         device,
     )
-
-
-def _running_mean(module: nn.Module, memory: float) -> AveragedModel:
-    """The mean also of a batch norm's statistics: those of the weights themselves do not fit averaged weights."""
-    average = get_ema_multi_avg_fn(memory)
-
-    def take(
-        means: tuple[Tensor, ...] | list[Tensor], values: tuple[Tensor, ...] | list[Tensor], count: Tensor | int
-    ) -> None:
-        if means[0].is_floating_point():  # each list has one type
-            average(means, values, count)
-        else:
-            torch._foreach_copy_(means, values)
-
-    return AveragedModel(module, multi_avg_fn=take, use_buffers=True)

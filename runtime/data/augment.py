@@ -105,21 +105,20 @@ class Augment:
     def _apply(
         self, step: Step, images: Tensor, masks: Tensor | None, generator: Generator
     ) -> tuple[Tensor, Tensor | None]:
-        count, device = len(images), images.device
+        count = len(images)
         taken = (images.shape[2], images.shape[3])
         match step.name:
             case "crop":
                 padding = _whole(step, "padding")
-                top, left = (
-                    draw_whole(taken[axis] + 2 * padding - self.size[axis] + 1, count, generator).to(device)
-                    for axis in (0, 1)
-                )
+                ends = (taken[axis] + 2 * padding - self.size[axis] + 1 for axis in (0, 1))
+                corners = torch.stack([draw_whole(end, count, generator) for end in ends])
+                top, left = geometry.beside(corners, images)
                 images = geometry.crop(images, top, left, size=self.size, padding=padding)
                 if masks is not None:
                     masks = geometry.crop(masks, top, left, size=self.size, padding=padding, fill=UNLABELLED)
             case "resized_crop":
                 scale, ratio = _range(step, "scale"), _range(step, "ratio")
-                boxes = draw_boxes(count, taken, scale=scale, ratio=ratio, generator=generator).to(device)
+                boxes = draw_boxes(count, taken, scale=scale, ratio=ratio, generator=generator)
                 images = geometry.resized_crop(images, boxes, size=self.size)
                 masks = None if masks is None else geometry.nearest_crop(masks, boxes, size=self.size)
             case "flip":
@@ -141,8 +140,9 @@ class Augment:
                     scale=_range(step, "scale"),
                     ratio=_range(step, "ratio"),
                     generator=generator,
-                ).to(device)
-                images = images.masked_fill(geometry.inside(boxes, size=taken), _whole(step, "value"))
+                )
+                erased = geometry.inside(geometry.beside(boxes, images), size=taken)
+                images = images.masked_fill(erased, _whole(step, "value"))
             case name:
                 raise AssertionError(f"the table has a step {name!r} that nothing applies")
         return images, masks
@@ -156,7 +156,7 @@ def permute(images: Tensor, *, seed: int) -> Tensor:
     [0, 1, 3, 2]
     """
     pixels = images.shape[2] * images.shape[3]
-    order = torch.randperm(pixels, generator=Generator().manual_seed(seed)).to(images.device)
+    order = geometry.beside(torch.randperm(pixels, generator=Generator().manual_seed(seed)), images)
     return images.flatten(2).index_select(2, order).reshape(images.shape)
 
 

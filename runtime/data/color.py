@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from archc.runtime.data.geometry import beside
+
 
 def brightness(images: Tensor, factor: Tensor) -> Tensor:
     """Every value times the factor of its image.
@@ -42,13 +44,13 @@ def hue(images: Tensor, turn: Tensor) -> Tensor:
     if images.shape[1] != 3:
         return images
     angle, depth, value = _hsv(images.float() / 255)
-    angle = (angle + turn.float().to(images.device)[:, None, None]) % 1.0
+    angle = (angle + beside(turn.float(), images)[:, None, None]) % 1.0
     return (_rgb(angle, depth, value) * (255 + 1 - 1e-3)).to(torch.uint8)
 
 
 def _blend(images: Tensor, other: Tensor, factor: Tensor) -> Tensor:
-    rest = (1 - factor.double()).float().to(images.device)[:, None, None, None]  # rounded once, as torchvision does
-    return (factor.float().to(images.device)[:, None, None, None] * images + rest * other).clamp(0, 255).to(torch.uint8)
+    rest = beside((1 - factor.double()).float(), images)[:, None, None, None]  # rounded once, as torchvision does
+    return (beside(factor.float(), images)[:, None, None, None] * images + rest * other).clamp(0, 255).to(torch.uint8)
 
 
 def _grey(images: Tensor) -> Tensor:

@@ -205,7 +205,7 @@ def test_compiled_runs_give_the_same_result(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_where_nothing_compiles_the_run_says_so_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def compile_later(module: nn.Module) -> Any:
+    def compile_later(module: nn.Module, mode: str | None) -> Any:
         def fail(images: Tensor) -> Tensor:
             raise RuntimeError("no compiler\nfor many reasons")
 

@@ -320,7 +320,7 @@ WORTH: dict[str, Any] = {"compile": "auto", "precision": "fp32", "layout": "cont
                          (1.02, "not compiled (1.02 times as fast, after 0 s)")]
 )  # fmt: skip
 def test_what_is_compiled_is_kept_where_it_is_faster(monkeypatch: pytest.MonkeyPatch, ratio: float, words: str) -> None:
-    monkeypatch.setattr(torch, "compile", lambda module: module.forward)
+    monkeypatch.setattr(torch, "compile", lambda module, mode: module.forward)
     fake_times(monkeypatch, fp32_contiguous=0.009, compiled=ratio)
     net = toy_net()
     found = tuned(net, **WORTH)
@@ -341,7 +341,7 @@ def test_auto_compiles_only_where_it_pays(
 ) -> None:
     calls: list[nn.Module] = []
 
-    def compile_later(module: nn.Module) -> nn.Module:
+    def compile_later(module: nn.Module, mode: str | None) -> nn.Module:
         calls.append(module)
         return module
 
@@ -357,7 +357,7 @@ def test_without_a_compiler_one_sentence_says_so(monkeypatch: pytest.MonkeyPatch
     def fail(images: Tensor) -> Tensor:
         raise RuntimeError("InvalidCxxCompiler: No working C++ compiler found in torch._inductor.config.cpp.cxx")
 
-    monkeypatch.setattr(torch, "compile", lambda module: fail)
+    monkeypatch.setattr(torch, "compile", lambda module, mode: fail)
     net = toy_net()
     found = tuned(net, compile=True, precision="fp32", layout="contiguous", epochs=1)
     assert found.machine.text == "cpu, fp32, contiguous, not compiled (there is no C++ compiler)"
