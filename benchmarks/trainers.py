@@ -2,10 +2,11 @@
 
 `python -m benchmarks.trainers TRAINER TASK IMAGES EPOCHS THREADS` prints its epochs as JSON. The peers train as their
 own documents advise: the d2l loop as *Dive into Deep Learning* has it (4 workers, images one by one, numbers read at
-every batch), Lightning with its defaults, and workers that stay.
+every batch), Lightning with its defaults, and workers that stay. The bare step is no trainer, but their limit.
 """
 
 import json
+import math
 import os
 import sys
 import tempfile
@@ -26,11 +27,14 @@ from torchvision import transforms
 import archc
 from archc.runtime import EpochRecord, Settings, Silent
 from archc.runtime.data import Data, load
-from archc.runtime.machine import choose_device
+from archc.runtime.data.resident import ResidentImages
+from archc.runtime.evaluate import autocast
+from archc.runtime.machine import choose_device, choose_machine
 from archc.runtime.optimise import initialise
 from archc.training import resolve_recipe
 
 WORKERS = 4
+BARE = "bare step"
 Loader = DataLoader[tuple[Tensor, Tensor]]
 
 
@@ -207,6 +211,61 @@ def d2l_epochs(task: Task, data: Data, epochs: int) -> list[Epoch]:
     return measured
 
 
+# ---- the step itself
+
+
+def bare_epochs(task: Task, data: Data, epochs: int) -> list[Epoch]:
+    """Plain torch in archc's number type and memory order, on one batch that is ready: what no loop can be faster than.
+
+    Nothing is loaded, measured or tested; an epoch has as many steps as one of the others.
+    """
+    settings = settings_of(task, epochs)
+    module = network_of(task, settings)
+    machine = choose_machine(settings, module)
+    levels = torch.zeros(data.channels), torch.full((data.channels,), 255.0)
+    held = ResidentImages(
+        data.train_images[: task.batch], data.train_labels[: task.batch],
+        shape=(data.channels, *(settings.image_size or data.train_images.shape[2:])), mean=levels[0],
+        deviation=levels[1], device=machine.device, budget=0, memory_format=machine.memory_format,
+    )  # fmt: skip
+    images, labels = held.batch(torch.arange(task.batch, device=machine.device))
+    module.to(machine.device, memory_format=machine.memory_format)  # type: ignore[call-overload]  # undeclared
+    optimizer, loss_of = optimizer_of(module, settings), nn.CrossEntropyLoss()
+    measured = []
+    for _ in range(epochs):
+        began = time.perf_counter()
+        for _ in range(math.ceil(len(data.train_images) / task.batch)):
+            optimizer.zero_grad()
+            with autocast(machine):
+                scores = module(images)
+            loss_of(scores.float(), labels).backward()
+            optimizer.step()
+        taken = time.perf_counter() - began
+        measured.append(Epoch(taken, taken))
+    return measured
+
+
+def plain_accuracy(task: Task, data: Data, seed: int) -> float:
+    """The test accuracy after the recipe's own epochs of the textbook's loop, in fp32, with all images in memory."""
+    settings = resolve_recipe(task.network).settings
+    torch.manual_seed(seed)
+    module = network_of(task, settings)
+    optimizer, loss_of = optimizer_of(module, settings), nn.CrossEntropyLoss()
+    train, test = data.train_images / 255, data.test_images / 255
+    for _ in range(settings.epochs):
+        module.train()
+        for rows in torch.randperm(len(train)).split(task.batch):
+            optimizer.zero_grad()
+            loss_of(module(train[rows]), data.train_labels[rows]).backward()
+            optimizer.step()
+    module.eval()
+    with torch.no_grad():
+        right = sum(
+            accuracy(module(test[rows]), data.test_labels[rows]) for rows in torch.arange(len(test)).split(1000)
+        )
+    return right / len(test)
+
+
 # ---- PyTorch Lightning
 
 
@@ -262,6 +321,7 @@ TRAINERS: dict[str, Callable[[Task, Data, int], list[Epoch]]] = {
     "archc": lambda task, data, epochs: archc_epochs(task, data, epochs, compiled=False),
     "archc, compiled": lambda task, data, epochs: archc_epochs(task, data, epochs, compiled=True),
     "d2l loop": d2l_epochs,
+    BARE: bare_epochs,
     "Lightning": lambda task, data, epochs: lightning_epochs(task, data, epochs, compiled=False),
     "Lightning, compiled": lambda task, data, epochs: lightning_epochs(task, data, epochs, compiled=True),
 }

@@ -182,9 +182,9 @@ class Settings(BaseModel):
     """Memory order of images: `channels_last`, `contiguous`; `auto`: the faster one in the same trial steps, else
     channels last where there are 2-d convolutions."""
     compile: Annotated[Literal["auto", True, False], BeforeValidator(_no_number)] = "auto"
-    """Whether `torch.compile` makes the network faster, which takes about a minute first; where it cannot, the run says
-    so and goes on without. `auto`: where the rest of the run is predicted to save more than twice that, and the
-    compiled network is then faster."""
+    """Whether `torch.compile` makes the network faster (on a GPU as CUDA graphs), which takes about a minute first;
+    where it cannot, the run says so and goes on without. `auto`: where the rest of the run is predicted to save more
+    than twice that, and the compiled network is then faster."""
     device: Annotated[str, Field(min_length=1)] = "auto"
     """`cpu`, `cuda`, `cuda:1`, `mps`; `auto`: the GPU if there is one."""
     seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = 0

@@ -6,6 +6,7 @@ from archc.doctor import Fact, examine
 
 PROBLEM = 3  # the exit status of what is wrong with the environment
 MARKS = {"ok": " ", "note": "!", "problem": "x"}
+WIDTH = 16
 
 
 @click.command("doctor")
@@ -44,6 +45,6 @@ def command(data_root: str, form: str) -> int:
 def _show(fact: Fact) -> None:
     from archc.dsl.render import escape
 
-    click.echo(f"{MARKS[fact.state]} {fact.name:<14}{escape(fact.value)}")
+    click.echo(f"{MARKS[fact.state]} {fact.name:<{WIDTH}}{escape(fact.value)}")
     if fact.advice:
-        click.echo(f"  {'':<14}{escape(fact.advice)}")
+        click.echo(f"  {'':<{WIDTH}}{escape(fact.advice)}")

@@ -41,6 +41,11 @@ def test_a_healthy_machine() -> None:
     assert result.stdout.endswith("nothing is missing\n")
 
 
+def test_every_package_stands_apart_from_its_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "requirements", lambda: [("annotated-types", "0.6")])  # the longest name
+    assert re.search(r"^  annotated-types \d", archc().stdout, re.MULTILINE)
+
+
 def test_as_json() -> None:
     found = json.loads(archc("--format", "json").stdout)
     assert {"group": "torch", "name": "build", "value": "2.14.1, AVX2, 2 threads", "state": "ok", "advice": ""} in found
@@ -121,7 +126,7 @@ def test_links_that_became_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_data_sets_are_found(tmp_path: Path) -> None:
     (tmp_path / "MNIST" / "raw").mkdir(parents=True)
     found = archc("--data-root", str(tmp_path)).stdout
-    assert f"mnist         in {tmp_path}" in found
+    assert f"mnist           in {tmp_path}" in found
     assert f"not in {tmp_path}: fashion-mnist, kmnist, emnist, cifar10, cifar100, svhn, stl10" in found
     for place in {source.place for source in SOURCES.values() if source.place}:
         (tmp_path / place).mkdir(parents=True, exist_ok=True)
