@@ -129,6 +129,15 @@ def device_name(device: torch.device) -> str:
     return f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)
 
 
+def exact_type(device: torch.device) -> torch.dtype:
+    """The most exact type of numbers that the device has: Apple's GPUs have no float64.
+
+    >>> exact_type(torch.device("cpu")), exact_type(torch.device("mps"))
+    (torch.float64, torch.float32)
+    """
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
 def image_budget(device: torch.device) -> int:
     """Bytes of the device's memory that resized images may fill."""
     if device.type == "cuda":

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from archc.runtime.data.dataset import UNLABELLED
+from archc.runtime.machine import exact_type
 from archc.runtime.objective import Objective, Scored
 
 TOP5_FROM = 10  # with fewer classes half of them are among five
@@ -49,10 +50,9 @@ class Totals:
     ) -> None:
         classes, pixels = objective.classes, objective.segmentation
         several = 1 if pixels else 3 if full and classes >= TOP5_FROM else 2
-        exact = torch.float32 if device.type == "mps" else torch.float64
         self.objective = objective
         self.images = 0
-        self.sums = torch.zeros(several, device=device, dtype=exact)
+        self.sums = torch.zeros(several, device=device, dtype=exact_type(device))
         """Loss; of whole images the right answers; with top-5 those among the five best."""
         self.cells: Tensor | None = None
         """The confusion matrix, row by row."""

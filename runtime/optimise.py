@@ -22,7 +22,9 @@ OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "adagrad": torch.optim.Adagrad,
     "adadelta": torch.optim.Adadelta,
 }
-FUSED = ("sgd", "adam", "adamw")  # on every device; the step of the others is a few operations over all weights at once
+FUSED = ("sgd", "adam", "adamw")  # the step of the others is a few operations over all weights at once
+FUSED_DEVICES = ("cpu", "cuda")
+"""Where a fused step heeds `grad_scale` and `found_inf`: torch's Adam on Apple's GPUs does not."""
 
 USUAL_DEVIATION = 0.02
 LARGEST_SCALE = 10.0
@@ -71,7 +73,7 @@ def build_optimizer(module: nn.Module, settings: Settings) -> torch.optim.Optimi
             grouped.setdefault((decay, scale), []).append(parameter)
     groups = [{"params": some, "weight_decay": decay, "scale": scale} for (decay, scale), some in grouped.items()]
     own = settings.optimizer.model_dump(exclude={"name"})
-    if name in FUSED:
+    if name in FUSED and all(part.device.type in FUSED_DEVICES for parts in grouped.values() for part in parts):
         own["fused"] = True
     return OPTIMIZERS[name](groups, lr=settings.lr, **own)  # type: ignore[call-arg]  # each class has its own
 
@@ -155,7 +157,7 @@ class GuardedOptimizer:
         self.optimizer = build_optimizer(module, settings)
         self.parameters: list[Tensor] = [p for group in self.optimizer.param_groups for p in group["params"]]
         self.clip = settings.clip
-        self.fused = settings.optimizer.name in FUSED
+        self.fused: bool = self.optimizer.defaults.get("fused") is True
         device = self.parameters[0].device
         self.bad = torch.zeros((), device=device)
         self.scale = LossScale(device) if settings.precision == "fp16" else None

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from archc.runtime.machine import exact_type
+
 
 def beside(values: Tensor, images: Tensor) -> Tensor:
     """The values on the device of the images, which is not waited for: a GPU would else stand still in every batch.
@@ -112,8 +114,9 @@ def inside(boxes: Tensor, *, size: tuple[int, int]) -> Tensor:
 
 def _weights(start: Tensor, length: Tensor, *, taken: int, given: int) -> Tensor:
     """How much each of the `taken` pixels counts in each of the `given` ones: [B, given, taken], rows sum to 1."""
-    step = (length.double() / given)[:, None, None]
-    middle = (torch.arange(given, device=start.device).double()[None, :, None] + 0.5) * step
+    exact = exact_type(start.device)
+    step = (length.to(exact) / given)[:, None, None]
+    middle = (torch.arange(given, device=start.device, dtype=exact)[None, :, None] + 0.5) * step
     place = torch.arange(taken, device=start.device)[None, None, :] - start[:, None, None]
     weight = (1 - (place + 0.5 - middle).abs() / step.clamp(min=1)).clamp(min=0)
     weight = torch.where((place >= 0) & (place < length[:, None, None]), weight, 0.0)

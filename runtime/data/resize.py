@@ -18,10 +18,11 @@ def resize(images: Tensor, size: tuple[int, int]) -> Tensor:
     """
     if tuple(images.shape[2:]) == size:
         return images
-    if images.device.type == "cpu":
-        return F.interpolate(images, size=size, mode="bilinear", antialias=True)
-    floats = F.interpolate(images.float(), size=size, mode="bilinear", antialias=True)  # no uint8 kernel on GPUs
-    return floats.round_().clamp_(0, 255).to(torch.uint8)
+    if images.device.type == "cuda":  # which has no kernel for bytes
+        floats = F.interpolate(images.float(), size=size, mode="bilinear", antialias=True)
+        return floats.round_().clamp_(0, 255).to(torch.uint8)
+    resized = F.interpolate(images.cpu(), size=size, mode="bilinear", antialias=True)  # nor Apple's, before torch 2.7
+    return resized.to(images.device)
 
 
 def resize_all(images: Tensor, size: tuple[int, int]) -> Tensor:

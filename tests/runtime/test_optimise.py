@@ -82,6 +82,17 @@ def test_every_optimizer_decays_and_clips_as_torchs_does(name: str) -> None:
     assert_close(three_steps(settings), three_steps_of_torch(OPTIMIZERS[name], lr=0.05, weight_decay=0.3, clip=0.01))
 
 
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
+def test_where_a_fused_step_would_not_clip_none_is_taken(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Apple's GPUs: what stands around the step does the same."""
+    settings = Settings(**{**PLAIN, "optimizer": name, "lr": 0.05, "clip": 0.01})
+    assert GuardedOptimizer(net(), settings).fused
+    fused = three_steps(settings)
+    monkeypatch.setattr("archc.runtime.optimise.FUSED_DEVICES", ("cuda",))
+    assert not GuardedOptimizer(net(), settings).fused
+    assert_close(three_steps(settings), fused)
+
+
 def test_every_optimizer_of_the_settings_is_in_the_table() -> None:
     assert list(OPTIMIZERS) == list(ARGUMENTS)
     for name in OPTIMIZERS:
