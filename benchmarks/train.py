@@ -11,7 +11,7 @@ resnet18   d2l's at 96x96, batch 128, on a part of MNIST, with the d2l loop. Mar
 alexnet    d2l's at 224x224, batch 128, on a part of MNIST, with the d2l loop. Mark: 2.7 times
 vgg        CIFAR-10 with crop and flip, batch 128, on a part of it, with the d2l loop. Mark: 1.5 times
            These three also beside the bare step: plain torch in the same number type and memory order on one batch
-           that is ready. It is the limit: what archc loses to it is the loop, what is left is the processor
+           that is ready. What archc loses to it is the loop; how far it is from the d2l loop is the processor
 start      from the command to LeNet's first step, with importing torch and torchvision. Mark: at most 1.3 times
 accuracy   LeNet's own recipe on MNIST, 10 epochs with three seeds, and the plain loop with as many (only when it is
            named: it takes minutes). Mark: the band of the plain loop, 0.955 to 0.969

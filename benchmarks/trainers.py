@@ -29,7 +29,7 @@ from archc.runtime import EpochRecord, Settings, Silent
 from archc.runtime.data import Data, load
 from archc.runtime.data.resident import ResidentImages
 from archc.runtime.evaluate import autocast
-from archc.runtime.machine import choose_device, choose_machine
+from archc.runtime.machine import choose_device, choose_machine, keep_freed_memory
 from archc.runtime.optimise import initialise
 from archc.training import resolve_recipe
 
@@ -215,7 +215,7 @@ def d2l_epochs(task: Task, data: Data, epochs: int) -> list[Epoch]:
 
 
 def bare_epochs(task: Task, data: Data, epochs: int) -> list[Epoch]:
-    """Plain torch in archc's number type and memory order, on one batch that is ready: what no loop can be faster than.
+    """Plain torch in the number type and memory order that are archc's rule, on one batch that is ready.
 
     Nothing is loaded, measured or tested; an epoch has as many steps as one of the others.
     """
@@ -231,6 +231,7 @@ def bare_epochs(task: Task, data: Data, epochs: int) -> list[Epoch]:
     images, labels = held.batch(torch.arange(task.batch, device=machine.device))
     module.to(machine.device, memory_format=machine.memory_format)  # type: ignore[call-overload]  # undeclared
     optimizer, loss_of = optimizer_of(module, settings), nn.CrossEntropyLoss()
+    keep_freed_memory()
     measured = []
     for _ in range(epochs):
         began = time.perf_counter()
