@@ -2,7 +2,7 @@
 
 `python -m benchmarks.trainers TRAINER TASK IMAGES EPOCHS THREADS` prints its epochs as JSON. The peers train as their
 own documents advise: the d2l loop as *Dive into Deep Learning* has it (4 workers, images one by one, numbers read at
-every batch), Lightning with its defaults, and workers that stay. The bare step is no trainer, but their limit.
+every batch), Lightning with its defaults, and workers that stay. The bare step is no trainer, but the work they share.
 """
 
 import json

@@ -351,6 +351,20 @@ def test_auto_compiles_only_where_it_pays(
     assert len(calls) == asked
 
 
+def test_a_kind_of_device_has_its_mode_of_compiling(monkeypatch: pytest.MonkeyPatch) -> None:
+    modes: list[str | None] = []
+
+    def note(module: nn.Module, mode: str | None) -> nn.Module:
+        modes.append(mode)
+        return module
+
+    monkeypatch.setattr(torch, "compile", note)
+    tuned(compile=True, epochs=1)
+    monkeypatch.setattr(tuning, "COMPILE_MODES", {"cpu": "reduce-overhead"})
+    tuned(compile=True, epochs=1)
+    assert modes == [None, "reduce-overhead"]
+
+
 def test_without_a_compiler_one_sentence_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """As torch's Inductor raises it: torch 2.14, where PATH has no g++."""
 
