@@ -169,6 +169,11 @@ def _in_zoo(name: str) -> tuple[str, str]:
 
 def _read(path: str) -> tuple[Source, str]:
     """The text at a path, and the path."""
+    if path.endswith((".yaml", ".yml")) and os.path.isfile(path):
+        raise UsageProblem(
+            f"`{path}` is no architecture by its name; a recipe goes with one, `archc train FILE --recipe {path}`,"
+            f" and a table of experiments to `archc compare {path}`"
+        )
     try:
         return decode(path, read_file(path)), path
     except OSError as error:

@@ -28,7 +28,6 @@ import archc
 from archc.runtime import EpochRecord, Settings, Silent
 from archc.runtime.data import Data, load
 from archc.runtime.data.resident import ResidentImages
-from archc.runtime.evaluate import autocast
 from archc.runtime.machine import choose_device, choose_machine, keep_freed_memory
 from archc.runtime.optimise import initialise
 from archc.training import resolve_recipe
@@ -237,7 +236,7 @@ def bare_epochs(task: Task, data: Data, epochs: int) -> list[Epoch]:
         began = time.perf_counter()
         for _ in range(math.ceil(len(data.train_images) / task.batch)):
             optimizer.zero_grad()
-            with autocast(machine):
+            with torch.autocast(machine.device.type, machine.autocast, enabled=machine.autocast is not None):
                 scores = module(images)
             loss_of(scores.float(), labels).backward()
             optimizer.step()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor
 
 from archc.runtime.data.stream import ImageSet
+from archc.runtime.im2col import Im2col
 from archc.runtime.machine import Machine
 from archc.runtime.measures import Measures, Totals
-from archc.runtime.objective import Objective
+from archc.runtime.objective import Objective, named_results
+from archc.runtime.settings import Settings
 
 Forward = Callable[[Tensor], object]
 """The module, or what `torch.compile` made of it."""
@@ -28,12 +31,29 @@ def evaluate(
     totals = Totals(objective, machine.device, full=True, confusion=confusion)
     with torch.inference_mode():
         for batch, labels in images.in_order(settings.test_batch_size or 2 * settings.batch_size):
-            with autocast(machine):
-                output = forward(batch)
+            with computing(machine):
+                output = shown(forward, batch, settings)
             totals.add(objective.score(output, labels))
     return totals.read()
 
 
-def autocast(machine: Machine) -> torch.autocast:
-    """The context in which convolutions and matrix products compute in the machine's number type."""
-    return torch.autocast(machine.device.type, machine.autocast, enabled=machine.autocast is not None)
+def shown(forward: Forward, images: Tensor, settings: Settings) -> object:
+    """What a network leaves when it is tested on images [B, C, H, W]: its output, or the mean of two main results.
+
+    >>> net, settings = (lambda images: images[:, :, 0, 0]), Settings(test_mirrored=True)
+    >>> shown(net, torch.tensor([[[[1.0, 2.0, 4.0]]]]), settings)
+    tensor([[2.5000]])
+    """
+    if not settings.test_mirrored:
+        return forward(images)
+    own, mirrored = (next(iter(named_results(forward(view)).values())) for view in (images, images.flip(3)))
+    mean = (own + (mirrored.flip(3) if mirrored.ndim == 4 else mirrored)) / 2  # four axes: scores of pixels
+    return mean.log_softmax(1) if settings.loss == "nll" else mean
+
+
+@contextmanager
+def computing(machine: Machine) -> Iterator[None]:
+    """The context in which convolutions and matrix products compute in the machine's number type and way."""
+    number_type = torch.autocast(machine.device.type, machine.autocast, enabled=machine.autocast is not None)
+    with number_type, Im2col() if machine.im2col else nullcontext():
+        yield

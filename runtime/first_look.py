@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from archc.runtime.data.stream import ImageSet
+from archc.runtime.im2col import Im2col
 from archc.runtime.objective import Objective
 from archc.runtime.settings import Settings
 
@@ -21,20 +23,22 @@ class Look(NamedTuple):
     warnings: tuple[str, ...]
     results: str
     """A word on what the network leaves while it trains: auxiliary results, an output smaller than the masks."""
+    im2col: bool
+    """Whether it has convolutions that `im2col` computes."""
 
 
-def look(module: nn.Module, images: ImageSet, *, settings: Settings, objective: Objective) -> Look:
+def look(module: nn.Module, images: ImageSet, *, settings: Settings, objective: Objective, im2col: bool) -> Look:
     """Runs the first test batch once; the module's state does not change."""
     training = module.training
     module.eval()
     batch, labels = next(iter(images.in_order(settings.test_batch_size or 2 * settings.batch_size)))
-
-    with torch.inference_mode():  # in fp32: the sum of probabilities that bf16 has rounded is not 1
-        scores = objective.score(module(batch), labels).scores
-    results = _described(module, batch[[0, -1]], labels[[0, -1]], objective)
+    with Im2col() if im2col else nullcontext() as products:
+        with torch.inference_mode():  # in fp32: the sum of probabilities that bf16 has rounded is not 1
+            scores = objective.score(module(batch), labels).scores
+        results = _described(module, batch[[0, -1]], labels[[0, -1]], objective)
     module.train(training)
     warning = misfit(scores, settings.loss)
-    return Look((warning,) if warning else (), results)
+    return Look((warning,) if warning else (), results, products is not None and products.met)
 
 
 def _described(module: nn.Module, pair: Tensor, labels: Tensor, objective: Objective) -> str:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from archc.runtime.data.stream import ImageSet
 from archc.runtime.errors import RunInterrupted, RunStopped
-from archc.runtime.evaluate import Forward, autocast, evaluate
+from archc.runtime.evaluate import Forward, computing, evaluate
 from archc.runtime.freeze import train_mode
 from archc.runtime.machine import Machine
 from archc.runtime.optimise import GuardedOptimizer, learning_rate
@@ -54,7 +54,7 @@ def train_loop(
             for rows in group:
                 images, labels = train.batch(rows, state.chance)
                 images, targets = augment.mix(images, labels, classes=objective.classes, generator=state.chance)
-                with autocast(machine):
+                with computing(machine):
                     output = forward(images)
                 scored = objective.score(output, labels, targets=targets, training=True)
                 part = scored.loss * (len(rows) / step_images)

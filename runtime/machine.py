@@ -28,27 +28,30 @@ class Machine(NamedTuple):
     autocast: torch.dtype | None
     """The type that convolutions and matrix products compute in; None: as the weights."""
     memory_format: torch.memory_format
+    im2col: bool
+    """Whether convolutions with many weights and small outputs are products of matrices."""
     text: str
 
     @property
-    def chosen(self) -> dict[str, str]:
-        """Number type and memory order, in the words of the settings.
+    def chosen(self) -> dict[str, str | bool]:
+        """Number type, memory order and way to convolve, in the words of the settings.
 
         >>> choose_machine(Settings(device="cpu", precision="fp16"), nn.Linear(2, 2)).chosen
-        {'precision': 'fp16', 'layout': 'contiguous'}
+        {'precision': 'fp16', 'layout': 'contiguous', 'im2col': False}
         """
         precision = next(name for name, dtype in PRECISIONS.items() if dtype is self.autocast)
         layout = next(name for name, order in LAYOUTS.items() if order is self.memory_format)
-        return {"precision": precision, "layout": layout}
+        return {"precision": precision, "layout": layout, "im2col": self.im2col}
 
     @property
     def way(self) -> str:
-        """The same for people: `bf16, channels last`."""
-        return ", ".join(self.chosen.values()).replace("_", " ")
+        """The same for people: `bf16, channels last, im2col`."""
+        layout = str(self.chosen["layout"]).replace("_", " ")
+        return f"{self.chosen['precision']}, {layout}{', im2col' * self.im2col}"
 
 
 def choose_machine(settings: Settings, module: nn.Module) -> Machine:
-    """Resolves `device`, `precision` and `layout` by rule; a device that is not there raises `EnvironmentProblem`.
+    """Resolves `device`, `precision`, `layout` and `im2col` by rule; a missing device raises `EnvironmentProblem`.
 
     >>> choose_machine(Settings(device="cpu", precision="fp32"), nn.Linear(2, 2)).text
     'cpu, fp32, contiguous'
@@ -56,8 +59,10 @@ def choose_machine(settings: Settings, module: nn.Module) -> Machine:
     device = choose_device(settings.device)
     autocast, reason = choose_precision(settings.precision, device)
     last = settings.layout == "channels_last" or (settings.layout == "auto" and _has_convolutions(module))
-    text = f"{device_name(device)}, {reason}, {'channels last' if last else 'contiguous'}"
-    return Machine(device, autocast, torch.channels_last if last else torch.contiguous_format, text)
+    layout = torch.channels_last if last else torch.contiguous_format
+    im2col = may_gain(device, autocast, layout) if settings.im2col == "auto" else settings.im2col
+    text = f"{device_name(device)}, {reason}, {'channels last' if last else 'contiguous'}{', im2col' * im2col}"
+    return Machine(device, autocast, layout, im2col, text)
 
 
 def ways_to_compute(machine: Machine, settings: Settings, module: nn.Module) -> list[Machine]:
@@ -73,7 +78,19 @@ def ways_to_compute(machine: Machine, settings: Settings, module: nn.Module) -> 
     if settings.layout == "auto" and _has_convolutions(module):
         orders.insert(0, torch.contiguous_format)
     ways = [machine._replace(autocast=dtype, memory_format=order) for dtype in types for order in orders]
+    if settings.im2col == "auto" and machine.im2col:
+        both = [(way, may_gain(way.device, way.autocast, way.memory_format)) for way in ways]
+        ways = [way._replace(im2col=im2col) for way, may in both for im2col in (False, True)[: 1 + may]]
     return [way._replace(text=way.way) for way in ways]
+
+
+def may_gain(device: torch.device, autocast: torch.dtype | None, layout: torch.memory_format) -> bool:
+    """Whether products of matrices may be faster than convolutions there: measured on CPUs with AMX, in bf16.
+
+    >>> may_gain(torch.device("cpu"), torch.bfloat16, torch.channels_last)
+    True
+    """
+    return device.type == "cpu" and autocast is torch.bfloat16 and layout is torch.channels_last
 
 
 def _has_convolutions(module: nn.Module) -> bool:

@@ -84,11 +84,13 @@ def place(module: nn.Module, ready: Ready) -> Placed:
     train, test = _resident(data, ready.shape, machine, settings, levels=ready.levels)
     objective = Objective(settings, classes=data.num_classes, segmentation=data.segmentation)
     try:
-        seen = look(module, test, settings=settings, objective=objective)
+        seen = look(module, test, settings=settings, objective=objective, im2col=machine.im2col)
     except RuntimeError as error:  # of the module itself
         shown = "x".join(map(str, ready.shape))
         error.add_note(f"the network was shown images of {shown}; image_size sets their size")
         raise
+    if machine.im2col and not seen.im2col:
+        machine = choose_machine(settings.but(im2col=False), module)
     tuned = tune(module, train, test, objective=objective, machine=machine)
     return Placed(train, test, objective, seen, tuned)
 

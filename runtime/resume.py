@@ -13,7 +13,7 @@ from archc.runtime.recipe import Recipe, resolve
 from archc.runtime.recipe_text import read_recipe
 from archc.runtime.request import Request
 
-TUNED = ("precision", "layout", "compile")
+TUNED = ("precision", "layout", "im2col", "compile")
 """The settings that a run chose for itself; it does not choose again."""
 SAME = ("classes", "own_size", "image_size", "training_images", "test_images", "fingerprint")
 """The facts of a data set that must be as they were."""

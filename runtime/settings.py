@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field, Strict, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, Strict, ValidationError, ValidationInfo, model_validator
 
 from archc.runtime.data.steps import STEPS, Step, describe_steps, read_steps
 from archc.runtime.errors import SettingsError
@@ -67,10 +67,10 @@ def _several(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
-def _no_number(value: object) -> object:
+def _no_number(value: object, info: ValidationInfo) -> object:
     """Python takes 1 for `True`, a recipe does not."""
     if isinstance(value, int | float) and not isinstance(value, bool):
-        raise ValueError(f"compile must be one of auto, true, false, found {value}")
+        raise ValueError(f"{info.field_name} must be one of auto, true, false, found {value}")
     return value
 
 
@@ -126,6 +126,9 @@ class Settings(BaseModel):
     """Images per step. The last batch of an epoch is smaller; a single left-over image joins the batch before."""
     test_batch_size: Count | None = None
     """Images per batch of the test; null: twice `batch_size`. It changes no result."""
+    test_mirrored: bool = False
+    """Whether the test takes the mean of the scores of each image and of its mirror image: more exact where left and
+    right mean the same, in twice the time."""
     image_size: Annotated[tuple[Count, Count] | None, Strict(False), BeforeValidator(_square)] = None
     """Height and width that images are brought to, or one number for both; null: what the network takes, else as the
     data is."""
@@ -181,6 +184,10 @@ class Settings(BaseModel):
     layout: Literal["auto", "channels_last", "contiguous"] = "auto"
     """Memory order of images: `channels_last`, `contiguous`; `auto`: the faster one in the same trial steps, else
     channels last where there are 2-d convolutions."""
+    im2col: Annotated[Literal["auto", True, False], BeforeValidator(_no_number)] = "auto"
+    """Whether convolutions with many weights and small outputs (at least 8,192 for each place) are computed as products
+    of matrices (im2col), equal up to rounding; `auto`: on a CPU in bf16 and channels last, where that was up to six
+    times as fast, unless the same trial steps show the convolutions to be faster."""
     compile: Annotated[Literal["auto", True, False], BeforeValidator(_no_number)] = "auto"
     """Whether `torch.compile` makes the network faster (on a GPU as CUDA graphs), which takes about a minute first;
     where it cannot, the run says so and goes on without. `auto`: where the rest of the run is predicted to save more
@@ -250,6 +257,7 @@ def describe(settings: Settings) -> str:
         *([f"labels smoothed by {settings.label_smoothing:g}"] if settings.label_smoothing else []),
         {"xavier": "Xavier-uniform weights", "module": "the network's own initial weights"}[settings.init],
         *([f"running mean of the weights {settings.ema:g}"] if settings.ema else []),
+        *(["tested with mirror images"] if settings.test_mirrored else []),
         f"seed {settings.seed}" + (", deterministic" if settings.deterministic else ""),
     ]
     return ", ".join(parts)

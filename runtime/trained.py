@@ -17,7 +17,7 @@ from archc.runtime.data.resize import nearest, resize, resize_all
 from archc.runtime.data.steps import read_steps
 from archc.runtime.data.stream import image_set
 from archc.runtime.errors import EnvironmentProblem, SettingsError
-from archc.runtime.evaluate import autocast, evaluate
+from archc.runtime.evaluate import computing, evaluate, shown
 from archc.runtime.machine import Machine, choose_machine, image_budget
 from archc.runtime.measures import Measures
 from archc.runtime.objective import Objective, named_results
@@ -76,11 +76,11 @@ class Trained:
         )
         size = finish.augment.held_size
         parts = []
-        with torch.inference_mode(), autocast(self.machine):
+        with torch.inference_mode(), computing(self.machine):
             for part in images.split(self.settings.test_batch_size or 2 * self.settings.batch_size):
                 held = (part if size is None else resize_all(part, size)).to(self.machine.device)
                 batch, _ = finish(held, torch.zeros(len(held), device=self.machine.device), None)
-                scores = next(iter(named_results(self.module(batch)).values())).float()
+                scores = next(iter(named_results(shown(self.module, batch, self.settings)).values())).float()
                 parts.append((scores.exp() if self.settings.loss == "nll" else scores.softmax(1)).cpu())
         return torch.cat(parts)[:, : len(self.classes)]
 
@@ -166,7 +166,7 @@ def as_trained_in(folder: Path, module: nn.Module) -> Trained:
     about, settings = read_json(folder / "run.json"), Settings(**read_json(folder / "settings.json"))
     try:
         chosen = about.get("chosen", {})
-        settings = settings.but(**{name: chosen[name] for name in ("precision", "layout") if name in chosen})
+        settings = settings.but(**{name: chosen[name] for name in ("precision", "layout", "im2col") if name in chosen})
         data = about["data"]
         channels, height, width = (int(size) for size in data["image_size"])
         own_channels, own_height, own_width = (int(size) for size in data["own_size"])

@@ -13,7 +13,7 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from archc.runtime.data.resident import shuffled
 from archc.runtime.data.stream import ImageSet
-from archc.runtime.evaluate import Forward, autocast
+from archc.runtime.evaluate import Forward, computing
 from archc.runtime.freeze import train_mode
 from archc.runtime.machine import Machine
 from archc.runtime.objective import Objective
@@ -100,7 +100,7 @@ class Trials:
         self.images = self.images.contiguous(memory_format=way.memory_format)
 
     def _loss(self, way: Machine, forward: Forward) -> torch.Tensor:
-        with autocast(way):
+        with computing(way):
             output = forward(self.images)
         return self.objective.score(output, self.labels, targets=self.targets, training=True).loss
 

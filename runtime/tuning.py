@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from archc.runtime.data.stream import ImageSet
-from archc.runtime.evaluate import Forward, autocast
+from archc.runtime.evaluate import Forward, computing
 from archc.runtime.machine import Machine, device_name, ways_to_compute
 from archc.runtime.objective import Objective
 from archc.runtime.trials import Trials, untouched
@@ -222,7 +222,7 @@ def _compiled(
             if not settings.ema:  # the test calls it too
                 module.eval()
                 batch, _ = next(iter(test.in_order(settings.test_batch_size or 2 * settings.batch_size)))
-                with torch.inference_mode(), autocast(machine):
+                with torch.inference_mode(), computing(machine):
                     forward(batch)
     except Exception as error:  # whatever a compiler may raise, the module itself has just run
         missing = "InvalidCxxCompiler" in str(error)

@@ -200,6 +200,16 @@ def test_recipes_that_cannot_be_read(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
+def test_a_recipe_in_place_of_an_architecture(tmp_path: Path) -> None:
+    path = recipe(tmp_path, "lr: 0.1", "mine.yaml")
+    run = train(path)
+    assert run.exit_code == 2
+    assert run.stderr == (
+        f"error: `{path}` is no architecture by its name; a recipe goes with one, `archc train FILE --recipe {path}`,"
+        f" and a table of experiments to `archc compare {path}`\n"
+    )
+
+
 def test_an_option_and_set_may_not_say_the_same() -> None:
     run = train("d2l/lenet", "--epochs", "3", "--set", "epochs=4")
     assert (run.exit_code, run.stderr) == (2, "error: --epochs and --set epochs say the same; give one of them\n")

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from archc.runtime import Settings, SettingsError, fit, load_weights
+from archc.runtime.evaluate import shown
+from archc.runtime.trained import as_trained_in
 from archc.runtime.watch import Lines, Progress, Silent
 from tests.runtime.toys import same, state_of, toy_data, toy_net
 
@@ -127,6 +129,30 @@ def test_patience_ends_a_run_that_gets_no_better(tmp_path: Path) -> None:
 def test_the_size_of_test_batches_changes_no_result(tmp_path: Path) -> None:
     losses = [run_toy(tmp_path / str(size), test_batch_size=size).metrics[-1].test_loss for size in (None, 1, 3, 1000)]
     assert losses == pytest.approx([losses[0]] * 4, rel=1e-6)
+
+
+@pytest.mark.parametrize(("loss", "end"), [("cross_entropy", []), ("nll", [nn.LogSoftmax(1)])])
+def test_a_mirrored_test_takes_the_mean_of_both_scores(tmp_path: Path, loss: str, end: list[nn.Module]) -> None:
+    """And what is made of the run later, an evaluation or a prediction, does so too."""
+    net, data = simple_net(*end), toy_data()
+    run = run_toy(tmp_path, net, test_mirrored=True, loss=loss, lr=0.01)
+    pixels = data.train_images.float()
+    images = (data.test_images.float() - pixels.mean()) / pixels.std(correction=0)
+    with torch.no_grad():
+        mean = (net(images) + net(images.flip(3))) / 2
+    assert run.metrics[-1].test_loss == pytest.approx(F.cross_entropy(mean, data.test_labels).item(), rel=1e-5)
+    plain = F.cross_entropy(net(images), data.test_labels).item()
+    assert run.metrics[-1].test_loss != pytest.approx(plain, rel=1e-3)
+    later = as_trained_in(tmp_path, net)
+    assert later.test(data).loss == pytest.approx(run.metrics[-1].test_loss, rel=1e-5)
+    torch.testing.assert_close(later.probabilities(data.test_images), mean.softmax(1))
+
+
+def test_mirrored_scores_of_pixels_are_mirrored_back() -> None:
+    images = torch.rand(2, 3, 4, 6)
+    torch.testing.assert_close(shown(lambda batch: batch, images, Settings(test_mirrored=True)), images)
+    named = shown(lambda batch: {"out": batch, "aux": -batch}, images, Settings(test_mirrored=True))
+    torch.testing.assert_close(named, images)
 
 
 def test_images_are_brought_to_the_size_that_is_asked_for(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ def chosen(**settings: str) -> str:
 )
 def test_bf16_where_the_processor_has_amx(monkeypatch: pytest.MonkeyPatch, amx: bool, words: str) -> None:
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
-    assert chosen() == f"cpu, {words}, channels last"
+    assert chosen() == f"cpu, {words}, channels last{', im2col' * amx}"
     assert chosen(precision="fp32", layout="contiguous") == "cpu, fp32, contiguous"
 
 
@@ -39,7 +39,8 @@ def test_auto_tries_bf16_only_where_the_hardware_has_it(monkeypatch: pytest.Monk
     for amx, types in ((True, ["fp32", "bf16"]), (False, ["fp32"])):
         monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda amx=amx: amx)
         ways = ways_to_compute(choose_machine(settings, net), settings, net)
-        assert [way.text for way in ways] == [f"{x}, {y}" for x in types for y in ("contiguous", "channels last")]
+        found = [f"{x}, {y}" for x in types for y in ("contiguous", "channels last")]
+        assert [way.text for way in ways] == found + ["bf16, channels last, im2col"] * amx
 
 
 def test_the_gpu_is_taken_if_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ from tests.runtime.resuming import StopAt
 from tests.runtime.toys import same, state_of, toy_data, toy_net
 
 CPU = torch.device("cpu")
-LONG: dict[str, Any] = {"device": "cpu", "batch_size": 8, "epochs": 2000, "compile": False}  # 10,000 batches
+LONG: dict[str, Any] = {"device": "cpu", "batch_size": 8, "epochs": 2000, "compile": False, "im2col": False}
 LAST, FLAT = torch.channels_last, torch.contiguous_format
 
 
@@ -53,7 +53,7 @@ class FakeClock:
 
 
 def explored(batches: int = 10_000, **seconds: list[float]) -> tuning.Explored:
-    machine = Machine(CPU, None, FLAT, "")
+    machine = Machine(CPU, None, FLAT, im2col=False, text="")
     ways = [machine._replace(text=name) for name in seconds]
     clock = FakeClock(**seconds)
     return explore(ways, clock.trial, batches=batches, clock=clock)
@@ -133,9 +133,21 @@ def test_the_fastest_way_is_taken_and_said(monkeypatch: pytest.MonkeyPatch) -> N
     tried = fake_times(monkeypatch, **TIMES)
     found = tuned()
     assert found.machine.text == ("cpu, bf16, contiguous: 4.00 times as fast as fp32, contiguous, in 12 trial steps")
-    assert found.chosen == {"precision": "bf16", "layout": "contiguous", "compile": False}
+    assert found.chosen == {"precision": "bf16", "layout": "contiguous", "im2col": False, "compile": False}
     assert (found.machine.autocast, found.machine.memory_format) == (torch.bfloat16, FLAT)
     assert tried == 3 * [name.replace("_", ", ", 1).replace("_", " ") for name in TIMES]
+
+
+@pytest.mark.parametrize(("seconds", "im2col"), [(0.1, True), (0.3, False)])
+def test_products_are_tried_beside_convolutions(monkeypatch: pytest.MonkeyPatch, seconds: float, im2col: bool) -> None:
+    """In bf16 and channels last only, the way of the rule."""
+    tried = fake_times(monkeypatch, **{**TIMES, "bf16_contiguous": 0.4, "bf16_channels_last_im2col": seconds})
+    found = tuned(im2col="auto")
+    assert list(dict.fromkeys(tried)) == [
+        "fp32, contiguous", "fp32, channels last", "bf16, contiguous", "bf16, channels last",
+        "bf16, channels last, im2col",
+    ]  # fmt: skip
+    assert found.chosen["im2col"] is found.machine.im2col is im2col
 
 
 def test_module_and_images_are_brought_into_the_chosen_order(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,7 +202,7 @@ def test_a_deterministic_run_tunes_nothing(monkeypatch: pytest.MonkeyPatch) -> N
     found = tuned(deterministic=True, compile="auto")
     assert not tried
     assert found.machine.text == "cpu, bf16 (the processor has AMX), channels last"
-    assert found.chosen == {"precision": "bf16", "layout": "channels_last", "compile": False}
+    assert found.chosen == {"precision": "bf16", "layout": "channels_last", "im2col": False, "compile": False}
 
 
 def test_a_run_of_few_steps_is_not_tuned_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,7 +289,7 @@ def test_trials_leave_no_trace() -> None:
     kept = list(net.parameters())
     with untouched(net, CPU):
         trials = Trials(net, images, objective=objective, device=CPU)
-        for way in ways_to_compute(machine, Settings(device="cpu"), net):
+        for way in ways_to_compute(machine._replace(im2col=True), Settings(device="cpu"), net):
             assert trials.seconds(way) > 0
             assert math.isfinite(trials.loss(way))
         assert trace() != before
@@ -306,7 +318,7 @@ def test_a_tuned_run_is_bit_for_bit_the_run_with_what_it_chose(
         common = {"epochs": 3, "batch_size": 8, "device": "cpu", "ema": 0.9}
         fit(net, toy_data(), settings=Settings(**{**common, **settings}), out=tmp_path / str(number), watch=Silent())
         about = json.loads((tmp_path / str(number) / "run.json").read_text())
-        assert about["chosen"] == {**chosen, "compile": False}
+        assert about["chosen"] == {**chosen, "im2col": False, "compile": False}
         assert ("trial steps" in about["machine"]) == (number == 0)
         states.append(state_of(net))
     assert same(*states)
