@@ -19,9 +19,9 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 from torch.nn import functional as F  # the field's name for it
 from torch.overrides import TorchFunctionMode
 
-WEIGHTS_PER_PLACE = 8192
-"""From so many weights for each place of the output on (height * width), products were faster: in bf16 with AMX, torch
-2.14, with 16 to 256 images, `python -m benchmarks.im2col`."""
+WEIGHTS_PER_PLACE = 12_288
+"""From so many weights for each place of the output on (height * width) products were clearly faster, with 16 to 256
+images in bf16 with AMX and torch 2.14: `python -m benchmarks.im2col`. At 9,216 only on 8x8 places, not 12x12."""
 
 
 class Im2col(TorchFunctionMode):
@@ -138,8 +138,16 @@ class _Convolution(torch.autograd.Function):
     def forward(ctx: FunctionCtx, images: Tensor, weight: Tensor, bias: Tensor | None, windows: _Windows) -> Tensor:
         ctx.save_for_backward(images, weight)
         ctx.windows = windows  # type: ignore[attr-defined]  # a context takes what it is given
-        rows = F.linear(windows.gathered(images), _matrix(weight), bias)
-        return rows.view(len(images), *windows.places(images), -1).permute(0, 3, 1, 2)
+        shape = (len(images), len(weight), *windows.places(images))
+        output = torch.empty(shape, dtype=images.dtype, device=images.device, memory_format=torch.channels_last)
+        rows = output.permute(0, 2, 3, 1).flatten(
+            0, 2
+        )  # a view: the output itself must be none, or no `relu_` may follow
+        if bias is None:
+            torch.mm(windows.gathered(images), _matrix(weight).t(), out=rows)
+        else:
+            torch.addmm(bias, windows.gathered(images), _matrix(weight).t(), out=rows)
+        return output
 
     @staticmethod
     @once_differentiable

@@ -185,9 +185,9 @@ class Settings(BaseModel):
     """Memory order of images: `channels_last`, `contiguous`; `auto`: the faster one in the same trial steps, else
     channels last where there are 2-d convolutions."""
     im2col: Annotated[Literal["auto", True, False], BeforeValidator(_no_number)] = "auto"
-    """Whether convolutions with many weights and small outputs (at least 8,192 for each place) are computed as products
-    of matrices (im2col), equal up to rounding; `auto`: on a CPU in bf16 and channels last, where that was up to six
-    times as fast, unless the same trial steps show the convolutions to be faster."""
+    """Whether convolutions with many weights and small outputs (at least 12,288 for each place) are computed as
+    products of matrices (im2col), equal up to rounding; `auto`: on a CPU in bf16 and channels last, where that was up
+    to six times as fast, unless the same trial steps show the convolutions to be faster."""
     compile: Annotated[Literal["auto", True, False], BeforeValidator(_no_number)] = "auto"
     """Whether `torch.compile` makes the network faster (on a GPU as CUDA graphs), which takes about a minute first;
     where it cannot, the run says so and goes on without. `auto`: where the rest of the run is predicted to save more

@@ -50,6 +50,17 @@ def test_output_and_gradients_are_those_of_torch(geometry: dict[str, Any]) -> No
             torch.testing.assert_close(one, other)
 
 
+def test_what_follows_may_work_in_place() -> None:
+    net = nn.Sequential(nn.Conv2d(2, 3, 3), nn.ReLU(inplace=True))
+    images, gradients = torch.randn(2, 2, 4, 4), []
+    for way in (NATIVE, PRODUCT):
+        net.zero_grad()
+        with Im2col(way):
+            net(images).square().sum().backward()
+        gradients.append([parameter.grad for parameter in net.parameters()])
+    torch.testing.assert_close(*gradients)
+
+
 def test_in_bf16_it_is_as_exact_as_torch() -> None:
     """Both against fp64; what reaches a pixel from several windows is added up in fp32 and rounded twice."""
     torch.manual_seed(0)
@@ -101,9 +112,9 @@ def test_torch_says_what_is_wrong(shape: tuple[int, ...]) -> None:
 
 
 def wide() -> nn.Module:
-    """Convolutions on 4x4 images, one of which has 9,216 weights for each place."""
+    """Convolutions on 4x4 images, one of which has 13,824 weights for each place."""
     return nn.Sequential(
-        nn.Conv2d(1, 128, 3, padding=1), nn.Conv2d(128, 128, 3, padding=1), nn.Flatten(), nn.Linear(2048, 2)
+        nn.Conv2d(1, 128, 3, padding=1), nn.Conv2d(128, 192, 3, padding=1), nn.Flatten(), nn.Linear(3072, 2)
     )
 
 
@@ -167,6 +178,6 @@ def test_a_run_computes_what_it_chose_and_goes_on_so(tmp_path: Path, monkeypatch
             fit(net, toy_data(), resume=tmp_path / "stopped", watch=Silent())
         else:
             fit(net, toy_data(), settings=settings, out=tmp_path / "whole", watch=Silent())
-            assert shapes == [(128, 128, 3, 3)] * (2 + 2 * (5 + 1))  # the first look, steps and tests
+            assert shapes == [(192, 128, 3, 3)] * (2 + 2 * (5 + 1))  # the first look, steps and tests
         states.append(state_of(net))
     assert same(*states)
