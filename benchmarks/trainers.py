@@ -28,6 +28,7 @@ import archc
 from archc.runtime import EpochRecord, Settings, Silent
 from archc.runtime.data import Data, load
 from archc.runtime.data.resident import ResidentImages
+from archc.runtime.evaluate import computing
 from archc.runtime.machine import choose_device, choose_machine, keep_freed_memory
 from archc.runtime.optimise import initialise
 from archc.training import resolve_recipe
@@ -220,7 +221,7 @@ def bare_epochs(task: Task, data: Data, epochs: int) -> list[Epoch]:
     """
     settings = settings_of(task, epochs)
     module = network_of(task, settings)
-    machine = choose_machine(settings, module)
+    machine = choose_machine(settings.but(im2col=False), module)
     levels = torch.zeros(data.channels), torch.full((data.channels,), 255.0)
     held = ResidentImages(
         data.train_images[: task.batch], data.train_labels[: task.batch],
@@ -236,7 +237,7 @@ def bare_epochs(task: Task, data: Data, epochs: int) -> list[Epoch]:
         began = time.perf_counter()
         for _ in range(math.ceil(len(data.train_images) / task.batch)):
             optimizer.zero_grad()
-            with torch.autocast(machine.device.type, machine.autocast, enabled=machine.autocast is not None):
+            with computing(machine):
                 scores = module(images)
             loss_of(scores.float(), labels).backward()
             optimizer.step()

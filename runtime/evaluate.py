@@ -32,21 +32,22 @@ def evaluate(
     with torch.inference_mode():
         for batch, labels in images.in_order(settings.test_batch_size or 2 * settings.batch_size):
             with computing(machine):
-                output = shown(forward, batch, settings)
-            totals.add(objective.score(output, labels))
+                scores = shown(forward, batch, settings)
+            totals.add(objective.score(scores, labels))
     return totals.read()
 
 
-def shown(forward: Forward, images: Tensor, settings: Settings) -> object:
-    """What a network leaves when it is tested on images [B, C, H, W]: its output, or the mean of two main results.
+def shown(forward: Forward, images: Tensor, settings: Settings) -> Tensor:
+    """The main result of a network that is tested on images [B, C, H, W], or the mean with that of the mirrored ones.
 
     >>> net, settings = (lambda images: images[:, :, 0, 0]), Settings(test_mirrored=True)
     >>> shown(net, torch.tensor([[[[1.0, 2.0, 4.0]]]]), settings)
     tensor([[2.5000]])
     """
+    own = next(iter(named_results(forward(images)).values()))
     if not settings.test_mirrored:
-        return forward(images)
-    own, mirrored = (next(iter(named_results(forward(view)).values())) for view in (images, images.flip(3)))
+        return own
+    mirrored = next(iter(named_results(forward(images.flip(3))).values()))
     mean = (own + (mirrored.flip(3) if mirrored.ndim == 4 else mirrored)) / 2  # four axes: scores of pixels
     return mean.log_softmax(1) if settings.loss == "nll" else mean
 

@@ -79,8 +79,11 @@ def ways_to_compute(machine: Machine, settings: Settings, module: nn.Module) -> 
         orders.insert(0, torch.contiguous_format)
     ways = [machine._replace(autocast=dtype, memory_format=order) for dtype in types for order in orders]
     if settings.im2col == "auto" and machine.im2col:
-        both = [(way, may_gain(way.device, way.autocast, way.memory_format)) for way in ways]
-        ways = [way._replace(im2col=im2col) for way, may in both for im2col in (False, True)[: 1 + may]]
+        ways = [
+            way._replace(im2col=im2col)
+            for way in ways
+            for im2col in ((False, True) if may_gain(way.device, way.autocast, way.memory_format) else (False,))
+        ]
     return [way._replace(text=way.way) for way in ways]
 
 

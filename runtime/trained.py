@@ -20,7 +20,7 @@ from archc.runtime.errors import EnvironmentProblem, SettingsError
 from archc.runtime.evaluate import computing, evaluate, shown
 from archc.runtime.machine import Machine, choose_machine, image_budget
 from archc.runtime.measures import Measures
-from archc.runtime.objective import Objective, named_results
+from archc.runtime.objective import Objective
 from archc.runtime.runs import read_json
 from archc.runtime.settings import Settings
 
@@ -80,7 +80,7 @@ class Trained:
             for part in images.split(self.settings.test_batch_size or 2 * self.settings.batch_size):
                 held = (part if size is None else resize_all(part, size)).to(self.machine.device)
                 batch, _ = finish(held, torch.zeros(len(held), device=self.machine.device), None)
-                scores = next(iter(named_results(shown(self.module, batch, self.settings)).values())).float()
+                scores = shown(self.module, batch, self.settings).float()
                 parts.append((scores.exp() if self.settings.loss == "nll" else scores.softmax(1)).cpu())
         return torch.cat(parts)[:, : len(self.classes)]
 
