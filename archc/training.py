@@ -116,6 +116,7 @@ def train_opened(
     from archc.runtime import fit
     from archc.runtime.data import load
 
+    recipe = _with_parameters(recipe, parameters)
     # The text is checked before the data is read, and read with the data's sizes before anything is written.
     parameters = {**given(recipe.task.params), **parameters}
     named = network(opened, parameters, max_layers=max_layers).name
@@ -148,6 +149,22 @@ def train_opened(
         notes=notes,
         watch=watch,
     )
+
+
+def _with_parameters(recipe: "Recipe", parameters: Mapping[str, Given]) -> "Recipe":
+    """The recipe that trains the same again: with the parameters that were given besides it, where YAML can say them.
+
+    A block or an operator is a name of the text, not a value of YAML.
+    """
+    others = {name: value for name, value in recipe.task.params.items() if name not in parameters}
+    plain = {name: argument.value for name, argument in parameters.items() if _is_plain(argument.value)}
+    return recipe._replace(task=recipe.task.model_copy(update={"params": {**others, **plain}}))
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, bool | int | float | str)
 
 
 def _asked_by_weights(opened: Opened, name: str, weights: str | None) -> dict[str, Given]:

@@ -151,10 +151,32 @@ def test_a_recipe_sets_parameters_of_the_architecture_and_p_wins(tmp_path: Path)
     run = train(str(net), "--recipe", path, "-p", "width=5", "--out", str(out))
     assert run.exit_code == 0, run.output
     assert [p.shape[0] for p in archc.load(out).parameters() if p.ndim == 2] == [5, 5, 10]
+    assert yaml.safe_load((out / "recipe.yaml").read_text())["params"] == {"width": 5, "depth": 2}
     wrong = train(str(net), "--recipe", recipe(tmp_path, "params: {widht: 4}\n"), "--out", str(tmp_path / "no"))
     assert wrong.exit_code == 2
     assert "widht" in wrong.stderr
     assert "`width`" in wrong.stderr
+
+
+def test_the_recipe_of_a_run_trains_the_same_parameters_again(tmp_path: Path) -> None:
+    """Those of the command line and of Python too; an operator has no name in YAML."""
+    net = tmp_path / "net.arch"
+    net.write_text(
+        "arch Net(widths = [3], act = relu, more = none) {\n"
+        "input x: [1, 8, 8]; flatten; for width in widths { linear(width) -> act }; linear(10) }"
+    )
+    said = {
+        "first": ["-p", "widths=[4, 5]", "-p", "act=gelu"],
+        "again": ["--recipe", f"{tmp_path / 'first'}/recipe.yaml"],
+    }
+    for out, arguments in said.items():
+        run = train(str(net), "--epochs", "1", *arguments, "--out", str(tmp_path / out))
+        assert run.exit_code == 0, run.output
+        assert [p.shape[0] for p in archc.load(tmp_path / out).parameters() if p.ndim == 2] == [4, 5, 10]
+        assert yaml.safe_load((tmp_path / out / "recipe.yaml").read_text())["params"] == {"widths": [4, 5]}
+    archc.train(net, params={"widths": (6,), "more": None}, epochs=1, out=tmp_path / "python", quiet=True)
+    kept = yaml.safe_load((tmp_path / "python" / "recipe.yaml").read_text())["params"]
+    assert kept == {"widths": [6], "more": None}
 
 
 def test_the_text_says_how_weights_begin_unless_the_recipe_does(tmp_path: Path) -> None:
