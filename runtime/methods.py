@@ -137,14 +137,29 @@ class Adadelta(BaseModel):
     """Added below the roots."""
 
 
+class Muon(BaseModel):
+    """AdamW, but matrices of weights, those of convolutions too, learn in all their directions at once."""
+
+    model_config = CLOSED
+    name: Literal["muon"] = "muon"
+    momentum: Part = 0.95
+    """Memory of the mean of a matrix's gradient."""
+    nesterov: bool = True
+    """Looks ahead: the gradient once more, on top of the mean."""
+    betas: Pair = (0.9, 0.999)
+    """AdamW's, for biases, norms and whatever else is no matrix."""
+    eps: Positive = 1e-8
+    """AdamW's, added to the root of the square."""
+
+
 OPTIMIZER_TITLES = {
     "sgd": "SGD", "adam": "Adam", "adamw": "AdamW", "nadam": "NAdam", "radam": "RAdam", "adamax": "Adamax",
-    "rmsprop": "RMSprop", "adagrad": "Adagrad", "adadelta": "Adadelta",
+    "rmsprop": "RMSprop", "adagrad": "Adagrad", "adadelta": "Adadelta", "muon": "Muon",
 }  # fmt: skip
 SCALED = ("adam", "adamw", "nadam", "radam", "adamax")
 """The optimizers whose steps are about as long as the learning rate, whatever the gradient."""
 
-Optimizer = Sgd | Adam | AdamW | NAdam | RAdam | Adamax | RmsProp | Adagrad | Adadelta
+Optimizer = Sgd | Adam | AdamW | NAdam | RAdam | Adamax | RmsProp | Adagrad | Adadelta | Muon
 
 
 class Constant(BaseModel):

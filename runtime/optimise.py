@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from archc.runtime.methods import SCALED, Constant, Cosine, OneCycle, Polynomial, StepWise
+from archc.runtime.muon import Muon
 from archc.runtime.settings import Settings
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
@@ -21,6 +22,7 @@ OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "rmsprop": torch.optim.RMSprop,
     "adagrad": torch.optim.Adagrad,
     "adadelta": torch.optim.Adadelta,
+    "muon": Muon,
 }
 FUSED = ("sgd", "adam", "adamw")  # the step of the others is a few operations over all weights at once
 FUSED_DEVICES = ("cpu", "cuda")

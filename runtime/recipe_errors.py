@@ -185,7 +185,8 @@ def _unknown(model: Model, place: _Place) -> str:
         else []
     )
     if others:
-        return f"{place.owner} has no {key}; {' and '.join(others)} {'has' if len(others) == 1 else 'have'}"
+        named = " and ".join(filter(None, (", ".join(others[:-1]), others[-1])))
+        return f"{place.owner} has no {key}; {named} {'has' if len(others) == 1 else 'have'}"
     own = (
         next((kind for kind in kinds if place.owner.endswith(f" {kind.model_fields['name'].default}")), kinds[0])
         if len(kinds) > 1

@@ -84,8 +84,8 @@ def command(
 
     Memory (--batch) is counted in float32. Activations are in training what PyTorch keeps for the backward pass, each
     piece of memory once, and in evaluation the most values that exist at once; gradients are as large as the
-    parameters, the optimizer's state is AdamW's, twice that (SGD with momentum half of it, without none). What the
-    algorithms of convolutions borrow comes on top.
+    parameters, the optimizer's state is AdamW's, twice that (SGD with momentum and Muon half of it, plain SGD none).
+    What the algorithms of convolutions borrow comes on top.
 
     --emit ast works for a text that can be read, also when the network is wrong.
     """

@@ -23,6 +23,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "rmsprop": {"alpha": 0.9, "momentum": 0.5, "centered": True},
     "adagrad": {"lr_decay": 0.1, "initial_accumulator_value": 0.2},
     "adadelta": {"rho": 0.8},
+    "muon": {"momentum": 0.8, "nesterov": False, "betas": (0.8, 0.95), "eps": 1e-4},
 }
 
 
@@ -60,9 +61,10 @@ def three_steps_of_torch(make: Any, *, lr: float, clip: float = 0.0, **arguments
     return state_of(module)
 
 
-def assert_close(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> None:
+def assert_close(ours: dict[str, Tensor], theirs: dict[str, Tensor], *, bf16: bool = False) -> None:
+    rtol, atol = (0, 2e-3) if bf16 else (1e-5, 1e-6)
     for name in ours:
-        torch.testing.assert_close(ours[name], theirs[name], rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(ours[name], theirs[name], rtol=rtol, atol=atol)
     assert not same(ours, state_of(net()))
 
 
@@ -79,7 +81,9 @@ def test_every_optimizer_decays_and_clips_as_torchs_does(name: str) -> None:
     settings = Settings(
         **{**PLAIN, "optimizer": name, "lr": 0.05, "weight_decay": 0.3, "decay_all": True, "clip": 0.01}
     )
-    assert_close(three_steps(settings), three_steps_of_torch(OPTIMIZERS[name], lr=0.05, weight_decay=0.3, clip=0.01))
+    theirs = three_steps_of_torch(OPTIMIZERS[name], lr=0.05, weight_decay=0.3, clip=0.01)
+    # a clipped gradient's last bit is another one, and Muon's steps of 0.01 and less are computed in bf16
+    assert_close(three_steps(settings), theirs, bf16=name == "muon")
 
 
 @pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])

@@ -23,7 +23,7 @@ def refused(text: str, *changes: str) -> str:
     return str(caught.value)
 
 
-OPTIMIZERS = "sgd, adam, adamw, nadam, radam, adamax, rmsprop, adagrad, adadelta"
+OPTIMIZERS = "sgd, adam, adamw, nadam, radam, adamax, rmsprop, adagrad, adadelta, muon"
 
 VALUES: dict[str, tuple[str, dict[str, Any]]] = {
     "a number with an exponent, text in YAML 1.1": ("lr: 1e-3", {}),
@@ -78,7 +78,7 @@ MISTAKES = {
     "momentum: 0.9": "my.yaml:1:1: no setting is called 'momentum'; did you mean 'optimizer.momentum'?",
     "optimizer:\n  name: sgd\n  momentun: 0.9": "my.yaml:3:3: optimizer sgd has no 'momentun';"
     " did you mean 'momentum'?",
-    "optimizer: {momentum: 0.9}": "my.yaml:1:13: optimizer adamw has no momentum; sgd and rmsprop have",
+    "optimizer: {momentum: 0.9}": "my.yaml:1:13: optimizer adamw has no momentum; sgd, rmsprop and muon have",
     "schedule: step": "my.yaml:1:11: schedule step needs step_size, a whole number of at least 1",
     "normalize: {mean: [0.5]}": "my.yaml:1:12: normalize needs std, a list, each a number above 0",
     "augment: {flop: true}": "my.yaml:1:11: augment: there is no step 'flop'; did you mean 'flip'?",
@@ -192,7 +192,10 @@ def test_layers_merge() -> None:
         (["lr=1", "lr=2"], "--set lr is given twice"),
         (["lr=x"], "--set lr: lr must be a number above 0, found 'x'"),
         (["epoch=1"], "--set epoch: no setting is called 'epoch'; did you mean 'epochs'?"),
-        (["optimizer.momentum=1"], "--set optimizer.momentum: optimizer adamw has no momentum; sgd and rmsprop have"),
+        (
+            ["optimizer.momentum=1"],
+            "--set optimizer.momentum: optimizer adamw has no momentum; sgd, rmsprop and muon have",
+        ),
         (["lr=[" + "[" * 3000], "--set lr:1:22: a recipe nests at most 20 deep"),
         (["lr.x=1"], "--set lr.x: lr must be a number above 0, found {'x': 1}"),
         ([".=1"], "--set .: no setting is called ''; "),

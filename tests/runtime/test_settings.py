@@ -8,7 +8,7 @@ import pytest
 from archc.runtime import Settings, SettingsError
 from archc.runtime.settings import LARGEST_SEED
 
-NAMES = "sgd, adam, adamw, nadam, radam, adamax, rmsprop, adagrad, adadelta"
+NAMES = "sgd, adam, adamw, nadam, radam, adamax, rmsprop, adagrad, adadelta, muon"
 
 
 @pytest.mark.parametrize(
