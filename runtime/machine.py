@@ -5,7 +5,8 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -19,6 +20,8 @@ KEPT_BY_ALLOCATOR = 1 << 30
 
 PRECISIONS: dict[str, torch.dtype | None] = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+CHOSEN = ("precision", "layout", "im2col", "compile")
+"""The settings that a run may choose for itself; it keeps them as `chosen` in what its folder says of it."""
 
 
 class Machine(NamedTuple):
@@ -48,6 +51,16 @@ class Machine(NamedTuple):
         """The same for people: `bf16, channels last, im2col`."""
         layout = str(self.chosen["layout"]).replace("_", " ")
         return f"{self.chosen['precision']}, {layout}{', im2col' * self.im2col}"
+
+
+def as_chosen(settings: Settings, about: Mapping[str, Any]) -> Settings:
+    """The settings of a run of which `about` is its run.json, with what it chose for itself: it does not choose again.
+
+    >>> as_chosen(Settings(epochs=3), {"chosen": {"precision": "bf16", "layout": "channels_last"}}).changed()
+    {'epochs': 3, 'precision': 'bf16', 'layout': 'channels_last'}
+    """
+    chosen = about.get("chosen")
+    return settings.but(**{name: chosen[name] for name in CHOSEN if name in chosen} if isinstance(chosen, dict) else {})
 
 
 def choose_machine(settings: Settings, module: nn.Module) -> Machine:

@@ -8,13 +8,12 @@ from typing import Any
 
 from archc.runtime.data import Data, load
 from archc.runtime.errors import EnvironmentProblem, SettingsError
+from archc.runtime.machine import as_chosen
 from archc.runtime.opening import Reopened
 from archc.runtime.recipe import Recipe, resolve
 from archc.runtime.recipe_text import read_recipe
 from archc.runtime.request import Request
 
-TUNED = ("precision", "layout", "im2col", "compile")
-"""The settings that a run chose for itself; it does not choose again."""
 SAME = ("classes", "own_size", "image_size", "training_images", "test_images", "fingerprint")
 """The facts of a data set that must be as they were."""
 
@@ -38,9 +37,7 @@ def resumed(kept: Reopened, data: Data | str | None, *, data_root: Path | str | 
     if not isinstance(data, Data):
         task = recipe_of(kept).task
         data = load(data or task.data, str(data_root) if data_root is not None else task.data_root)
-    chosen = kept.about.get("chosen")
-    tuned = {name: value for name, value in chosen.items() if name in TUNED} if isinstance(chosen, dict) else {}
-    return Request(data, kept.settings.but(**tuned), kept.text, {})
+    return Request(data, as_chosen(kept.settings, kept.about), kept.text, {})
 
 
 def recipe_of(kept: Reopened) -> Recipe:

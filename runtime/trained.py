@@ -18,7 +18,7 @@ from archc.runtime.data.steps import read_steps
 from archc.runtime.data.stream import image_set
 from archc.runtime.errors import EnvironmentProblem, SettingsError
 from archc.runtime.evaluate import computing, evaluate, shown
-from archc.runtime.machine import Machine, choose_machine, image_budget
+from archc.runtime.machine import Machine, as_chosen, choose_machine, image_budget
 from archc.runtime.measures import Measures
 from archc.runtime.objective import Objective
 from archc.runtime.runs import read_json
@@ -165,8 +165,7 @@ def as_trained_in(folder: Path, module: nn.Module) -> Trained:
     """
     about, settings = read_json(folder / "run.json"), Settings(**read_json(folder / "settings.json"))
     try:
-        chosen = about.get("chosen", {})
-        settings = settings.but(**{name: chosen[name] for name in ("precision", "layout", "im2col") if name in chosen})
+        settings = as_chosen(settings, about)
         data = about["data"]
         channels, height, width = (int(size) for size in data["image_size"])
         own_channels, own_height, own_width = (int(size) for size in data["own_size"])

@@ -17,3 +17,13 @@ settings.load_profile("archc")
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Curves take ten times as long as the small runs of a test."""
     monkeypatch.setattr("archc.runtime.history.History._draw", lambda self: None)
+
+
+@pytest.fixture
+def ruled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rule is bf16, channels last, a busy machine is as good as another, and the weights are always the same."""
+    import torch
+
+    torch.manual_seed(0)
+    monkeypatch.setattr("archc.runtime.tuning.LEAST_PROCESSOR", 0.0)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True)

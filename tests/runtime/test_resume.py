@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from archc.runtime import RunInterrupted, Settings, fit
+from archc.runtime import RunInterrupted, Settings, fit, optimise
 from archc.runtime.state import TrainState
 from archc.runtime.watch import Silent
 from tests.runtime.resuming import BASE, STEPS, StopAt, assert_equal, ended, norm_net, trained
@@ -22,7 +22,7 @@ OPTIMIZERS: dict[str, dict[str, Any]] = {
     "adamw with a mean": {"optimizer": "adamw", "lr": 0.01, "ema": 0.9},
     "rmsprop": {"optimizer": {"name": "rmsprop", "momentum": 0.5}, "lr": 0.003},
 }
-OTHERS = ("adam", "nadam", "radam", "adamax", "adagrad", "adadelta")
+OTHERS = ("adam", "nadam", "radam", "adamax", "adagrad", "adadelta", "muon")
 
 
 def plain_net() -> nn.Module:
@@ -123,3 +123,21 @@ def test_data_is_found_by_its_name(tmp_path: Path) -> None:
     with pytest.raises(RunInterrupted):
         fit(net(), "digits", out=tmp_path / "stopped", watch=StopAt(20), **settings)
     assert_equal(ended(one, whole), ended(fit(stopped, resume=tmp_path / "stopped", watch=Silent()), stopped))
+
+
+def test_the_scale_of_fp16_goes_on_with_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scale that doubles every three steps, in a run of twenty that is stopped after seven."""
+    monkeypatch.setattr(optimise, "FIRST_SCALE", 1.0)
+    monkeypatch.setattr(optimise, "STEPS_TO_GROW", 3)
+    update, scales = optimise.LossScale.update, list[float]()
+
+    def noted(self: optimise.LossScale, overflow: Tensor) -> None:
+        update(self, overflow)
+        scales.append(self.factor.item())
+
+    monkeypatch.setattr(optimise.LossScale, "update", noted)
+    settings = Settings(epochs=4, batch_size=8, device="cpu", precision="fp16", layout="contiguous")
+    with pytest.raises(RunInterrupted):
+        fit(toy_net(), toy_data(), settings=settings, out=tmp_path / "run", watch=StopAt(7))
+    fit(toy_net(), toy_data(), resume=tmp_path / "run", watch=Silent())
+    assert scales == [2.0 ** (step // 3) for step in range(1, 21)]

@@ -1,5 +1,6 @@
 """Trained networks put to use: tested and asked as the run that trained them did."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,6 +39,14 @@ def test_the_test_gives_what_the_run_measured(tmp_path: Path, changes: dict[str,
     assert [found.loss, found.accuracy] == pytest.approx(measured, abs=1e-12)
     assert found.confusion is not None
     assert found.confusion.sum() == 10
+
+
+def test_it_computes_as_the_run_chose_to(tmp_path: Path) -> None:
+    chosen = {"precision": "bf16", "layout": "channels_last", "im2col": True}
+    trained_on(tmp_path / "run", toy_data(), toy_net())
+    kept = tmp_path / "run" / "run.json"
+    kept.write_text(json.dumps(json.loads(kept.read_text()) | {"chosen": chosen | {"compile": True}}))
+    assert as_trained_in(tmp_path / "run", toy_net()).machine.chosen == chosen
 
 
 def test_images_are_normalised_as_they_were(tmp_path: Path) -> None:

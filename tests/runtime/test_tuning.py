@@ -12,28 +12,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from archc.runtime import RunInterrupted, Settings, fit, optimise, tuning
-from archc.runtime.data.resident import ResidentImages
-from archc.runtime.machine import Machine, choose_machine, ways_to_compute
-from archc.runtime.objective import Objective
+from archc.runtime import RunInterrupted, Settings, fit, tuning
+from archc.runtime.machine import Machine, ways_to_compute
 from archc.runtime.optimise import GuardedOptimizer
 from archc.runtime.trials import Trials, untouched
-from archc.runtime.tuning import Tuned, explore, tune
+from archc.runtime.tuning import explore, tune
 from archc.runtime.watch import Lines, Silent
 from tests.runtime.resuming import StopAt
 from tests.runtime.toys import same, state_of, toy_data, toy_net
+from tests.runtime.tuning_toys import CPU, fake_times, prepared, tuned
 
-CPU = torch.device("cpu")
-LONG: dict[str, Any] = {"device": "cpu", "batch_size": 8, "epochs": 2000, "compile": False, "im2col": False}
 LAST, FLAT = torch.channels_last, torch.contiguous_format
 
-
-@pytest.fixture(autouse=True)
-def everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The rule is bf16, channels last, and the weights are the same, wherever the tests run."""
-    torch.manual_seed(0)
-    monkeypatch.setattr(tuning, "LEAST_PROCESSOR", 0.0)
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True)
+pytestmark = pytest.mark.usefixtures("ruled")
 
 
 class FakeClock:
@@ -94,36 +85,6 @@ def test_a_run_of_nine_seconds_is_not_tuned(seconds: float, trials: int) -> None
 def test_trials_end_where_they_have_taken_two_percent() -> None:
     found = explored(batches=1000, one=[0.1], two=[5.0])  # 2 % of 100 s
     assert found.why == "too short a run to try others"
-
-
-def prepared(net: nn.Module | None = None, **settings: Any) -> tuple[nn.Module, ResidentImages, Objective, Machine]:
-    """What `tune` takes, of a toy run."""
-    net, data = net or toy_net(), toy_data()
-    chosen = Settings(**{**LONG, **settings})
-    images = ResidentImages(
-        data.train_images, data.train_labels, shape=(1, 4, 4), mean=torch.tensor([99.0]), deviation=torch.tensor([9.0]),
-        device=CPU, budget=1 << 20,
-    )  # fmt: skip
-    machine = choose_machine(chosen, net)
-    net.to(memory_format=machine.memory_format)
-    return net, images, Objective(chosen, classes=2, segmentation=False), machine
-
-
-def tuned(net: nn.Module | None = None, **settings: Any) -> Tuned:
-    net, images, objective, machine = prepared(net, **settings)
-    return tune(net, images, images, objective=objective, machine=machine)
-
-
-def fake_times(monkeypatch: pytest.MonkeyPatch, *, compiled: float = 1.0, **seconds: float) -> list[str]:
-    """Trials then take these times, by way; the names of those that are tried are noted."""
-    tried: list[str] = []
-
-    def trial(self: Trials, way: Machine, forward: Callable[..., object] | None = None) -> float:
-        tried.append(way.way)
-        return seconds[way.way.replace(", ", "_").replace(" ", "_")] / (1.0 if forward is None else compiled)
-
-    monkeypatch.setattr(Trials, "seconds", trial)
-    return tried
 
 
 TIMES = {"fp32_contiguous": 0.4, "fp32_channels_last": 0.3, "bf16_contiguous": 0.1, "bf16_channels_last": 0.2}
@@ -324,72 +285,6 @@ def test_a_tuned_run_is_bit_for_bit_the_run_with_what_it_chose(
     assert same(*states)
 
 
-WORTH: dict[str, Any] = {"compile": "auto", "precision": "fp32", "layout": "contiguous", "epochs": 200_000}
-
-
-@pytest.mark.parametrize(
-    ("ratio", "words"), [(1.31, "compiled (1.31 times as fast, after 0 s)"),
-                         (1.02, "not compiled (1.02 times as fast, after 0 s)")]
-)  # fmt: skip
-def test_what_is_compiled_is_kept_where_it_is_faster(monkeypatch: pytest.MonkeyPatch, ratio: float, words: str) -> None:
-    monkeypatch.setattr(torch, "compile", lambda module, mode: module.forward)
-    fake_times(monkeypatch, fp32_contiguous=0.009, compiled=ratio)
-    net = toy_net()
-    found = tuned(net, **WORTH)
-    assert found.machine.text == f"cpu, fp32, contiguous, {words}"
-    assert found.chosen["compile"] == (found.forward is not net) == (ratio > 1.03)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "epochs", "asked"),
-    [
-        (0.009, 200_000, 1),  # 2 layers: 24 s of compiling, 900 s saved
-        (0.009, 10_000, 0),  # 45 s saved
-        (0.011, 200_000, 0),  # large layers gain nothing on a CPU
-    ],
-)
-def test_auto_compiles_only_where_it_pays(
-    monkeypatch: pytest.MonkeyPatch, seconds: float, epochs: int, asked: int
-) -> None:
-    calls: list[nn.Module] = []
-
-    def compile_later(module: nn.Module, mode: str | None) -> nn.Module:
-        calls.append(module)
-        return module
-
-    monkeypatch.setattr(torch, "compile", compile_later)
-    fake_times(monkeypatch, fp32_contiguous=seconds, compiled=2.0)
-    tuned(**{**WORTH, "epochs": epochs})
-    assert len(calls) == asked
-
-
-def test_a_kind_of_device_has_its_mode_of_compiling(monkeypatch: pytest.MonkeyPatch) -> None:
-    modes: list[str | None] = []
-
-    def note(module: nn.Module, mode: str | None) -> nn.Module:
-        modes.append(mode)
-        return module
-
-    monkeypatch.setattr(torch, "compile", note)
-    tuned(compile=True, epochs=1)
-    monkeypatch.setattr(tuning, "COMPILE_MODES", {"cpu": "reduce-overhead"})
-    tuned(compile=True, epochs=1)
-    assert modes == [None, "reduce-overhead"]
-
-
-def test_without_a_compiler_one_sentence_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As torch's Inductor raises it: torch 2.14, where PATH has no g++."""
-
-    def fail(images: Tensor) -> Tensor:
-        raise RuntimeError("InvalidCxxCompiler: No working C++ compiler found in torch._inductor.config.cpp.cxx")
-
-    monkeypatch.setattr(torch, "compile", lambda module, mode: fail)
-    net = toy_net()
-    found = tuned(net, compile=True, precision="fp32", layout="contiguous", epochs=1)
-    assert found.machine.text == "cpu, fp32, contiguous, not compiled (there is no C++ compiler)"
-    assert found.forward is net
-
-
 def test_a_run_that_goes_on_does_not_tune_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tried = fake_times(monkeypatch, **{**TIMES, "bf16_contiguous": 1.0, "fp32_channels_last": 0.1})
     monkeypatch.setattr(tuning, "SHARE", 1.0)
@@ -402,21 +297,3 @@ def test_a_run_that_goes_on_does_not_tune_again(tmp_path: Path, monkeypatch: pyt
     fit(toy_net(), toy_data(), resume=tmp_path / "run", watch=Lines(stream))
     assert len(tried) == 12
     assert "cpu, fp32, channels last; run folder" in stream.getvalue()
-
-
-def test_the_scale_of_fp16_goes_on_with_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A scale that doubles every three steps, in a run of twenty that is stopped after seven."""
-    monkeypatch.setattr(optimise, "FIRST_SCALE", 1.0)
-    monkeypatch.setattr(optimise, "STEPS_TO_GROW", 3)
-    update, scales = optimise.LossScale.update, list[float]()
-
-    def noted(self: optimise.LossScale, overflow: Tensor) -> None:
-        update(self, overflow)
-        scales.append(self.factor.item())
-
-    monkeypatch.setattr(optimise.LossScale, "update", noted)
-    settings = Settings(epochs=4, batch_size=8, device="cpu", precision="fp16", layout="contiguous")
-    with pytest.raises(RunInterrupted):
-        fit(toy_net(), toy_data(), settings=settings, out=tmp_path / "run", watch=StopAt(7))
-    fit(toy_net(), toy_data(), resume=tmp_path / "run", watch=Silent())
-    assert scales == [2.0 ** (step // 3) for step in range(1, 21)]
