@@ -19,8 +19,8 @@ class Muon(torch.optim.AdamW):
     """Takes steps in all directions of a weight at once: its mean gradient with every singular value brought to 1.
 
     A weight [out, in, ...] counts as the matrix [out, fan-in], and the root mean square of its step is 10 * `lr` over
-    the root of its fan-in, which is the size that weights begin with: one rate fits layers of any width, and one of
-    AdamW's fits both. Biases, norms and whatever else has a single row or column (class tokens, layer scales) are
+    the root of its fan-in, about the size that weights begin with: one rate fits layers of any width, and one for
+    AdamW fits both. Biases, norms and whatever else has a single row or column (class tokens, layer scales) are
     AdamW's. torch's Muon (2.9 and newer) takes matrices only.
 
     Source: Jordan, "Muon: An optimizer for hidden layers in neural networks" (2024).

@@ -92,9 +92,11 @@ def test_the_recipe_has_exactly_the_settings_of_its_source(name: str) -> None:
 
 
 def test_the_fast_recipe_for_cifar_trains_its_network(tmp_path: Path) -> None:
-    settings = resolve([read_recipe(recipe_text("cifar/vgg_fast"), "")]).settings.but(epochs=1, batch_size=20)
-    run = fit(archc.load("cifar/vgg"), toy_data(channels=3, size=32), settings=settings, out=tmp_path, quiet=True)
-    assert settings.ema > 0
+    task, settings, *_ = resolve([read_recipe(recipe_text("cifar/vgg_fast"), "")])
+    net, settings = archc.load("cifar/vgg", **task.params), settings.but(epochs=1, batch_size=20)
+    run = fit(net, toy_data(channels=3, size=32), settings=settings, out=tmp_path, quiet=True)
+    assert sum(p.numel() for p in net.parameters()) == 2_314_122
+    assert (settings.optimizer.name, settings.test_mirrored, settings.ema > 0) == ("muon", True, True)
     assert run.metrics[0].loss > 0
 
 

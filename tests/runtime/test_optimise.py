@@ -61,10 +61,9 @@ def three_steps_of_torch(make: Any, *, lr: float, clip: float = 0.0, **arguments
     return state_of(module)
 
 
-def assert_close(ours: dict[str, Tensor], theirs: dict[str, Tensor], *, bf16: bool = False) -> None:
-    rtol, atol = (0, 2e-3) if bf16 else (1e-5, 1e-6)
+def assert_close(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> None:
     for name in ours:
-        torch.testing.assert_close(ours[name], theirs[name], rtol=rtol, atol=atol)
+        torch.testing.assert_close(ours[name], theirs[name], rtol=1e-5, atol=1e-6)
     assert not same(ours, state_of(net()))
 
 
@@ -76,14 +75,12 @@ def test_three_steps_are_torchs(name: str, *, own: bool) -> None:
     assert_close(ours, three_steps_of_torch(OPTIMIZERS[name], lr=0.05, weight_decay=0, **arguments))
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", sorted({*OPTIMIZERS} - {"muon"}))  # which makes much of a last bit: see test_muon.py
 def test_every_optimizer_decays_and_clips_as_torchs_does(name: str) -> None:
     settings = Settings(
         **{**PLAIN, "optimizer": name, "lr": 0.05, "weight_decay": 0.3, "decay_all": True, "clip": 0.01}
     )
-    theirs = three_steps_of_torch(OPTIMIZERS[name], lr=0.05, weight_decay=0.3, clip=0.01)
-    # a clipped gradient's last bit is another one, and Muon's steps of 0.01 and less are computed in bf16
-    assert_close(three_steps(settings), theirs, bf16=name == "muon")
+    assert_close(three_steps(settings), three_steps_of_torch(OPTIMIZERS[name], lr=0.05, weight_decay=0.3, clip=0.01))
 
 
 @pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
