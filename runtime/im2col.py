@@ -140,9 +140,7 @@ class _Convolution(torch.autograd.Function):
         ctx.windows = windows  # type: ignore[attr-defined]  # a context takes what it is given
         shape = (len(images), len(weight), *windows.places(images))
         output = torch.empty(shape, dtype=images.dtype, device=images.device, memory_format=torch.channels_last)
-        rows = output.permute(0, 2, 3, 1).flatten(
-            0, 2
-        )  # a view: the output itself must be none, or no `relu_` may follow
+        rows = output.permute(0, 2, 3, 1).flatten(0, 2)  # a view of it; were it one itself, no `relu_` could follow
         if bias is None:
             torch.mm(windows.gathered(images), _matrix(weight).t(), out=rows)
         else:
