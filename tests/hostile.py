@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 MEMORY = 512 * 2**20
-SECONDS = 20  # for a machine that is busy; the limits of the compiler are counts, not times
+SECONDS = 60  # a case that is still running hangs, even on a busy machine; the limits of the compiler are counts
 
 # Reads cases as lines of JSON, writes one line of JSON for each: [exit status, seconds, peak bytes, stdout, stderr].
 WORKER = """

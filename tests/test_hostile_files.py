@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.hostile import Worker, net
+from tests.patience import PATIENCE
 
 Made = Callable[[Path], object]
 
@@ -280,7 +281,7 @@ def test_signals(folder: Path, number: signal.Signals, status: int) -> None:
     time.sleep(0.5)  # Python sees a signal between two reads at the next one only: let it wait for more
     process.send_signal(number)
     try:
-        assert process.wait(timeout=30) == status
+        assert process.wait(timeout=PATIENCE) == status
     finally:
         process.kill()
         output, errors = process.communicate()

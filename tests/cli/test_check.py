@@ -20,6 +20,7 @@ from archc import __version__
 from archc.cli import main
 from archc.dsl.explain import explanation
 from archc.watch import look, wait_for_change
+from tests.patience import PATIENCE
 
 BLOCKS = "block unit(channels) {\n    conv(channels, 3, padding=1) -> relu\n}\n"
 NET = 'from "blocks.arch" import unit\n\narch Net {\n    input image: [3, 8, 8]\n    unit(8)\n}\n'
@@ -217,7 +218,7 @@ class Watcher:
         """What the next round says, up to the line that it is watching again."""
         said = ""
         while "; Ctrl-C ends" not in said:
-            said += self.lines.get(timeout=30)
+            said += self.lines.get(timeout=PATIENCE)
         return said
 
 
@@ -251,8 +252,8 @@ def test_watch(folder: Path, watcher: Watcher) -> None:
     blocks.write_text(BLOCKS)
     assert "error[E0105]" not in watcher.round()
     watcher.process.send_signal(signal.SIGINT)
-    assert watcher.process.wait(timeout=30) == 130
-    watcher.reader.join(timeout=30)
+    assert watcher.process.wait(timeout=PATIENCE) == 130
+    watcher.reader.join(timeout=PATIENCE)
     assert [watcher.lines.get() for _ in range(watcher.lines.qsize())] in ([], ["\n"])  # the line of the ^C ends
 
 

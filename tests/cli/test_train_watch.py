@@ -23,10 +23,10 @@ import archc
 from archc.cli import main
 from archc.runtime import load_weights
 from tests.checkout import ROOT
+from tests.patience import PATIENCE
 
 ARCHC = [sys.executable, "-m", "archc", "train"]
 QUICK = ["--set", "device=cpu", "--set", "precision=fp32"]
-PATIENCE = 120
 
 
 def environment(**changed: str) -> dict[str, str]:
@@ -100,7 +100,7 @@ def test_a_second_signal_stops_at_once_and_leaves_the_last_checkpoint(tmp_path: 
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(1)  # the step is to be finished
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode in (-signal.SIGINT, 130)
     assert err.rstrip().endswith("KeyboardInterrupt")
     assert [path.name for path in (tmp_path / "run").rglob("*.part")] == []

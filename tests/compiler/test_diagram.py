@@ -291,9 +291,7 @@ def test_large_networks_fold_to_small_pictures() -> None:
     deep = shaped(text.format("resnet", "ResNet, bottleneck", "ResNet(bottleneck, [3, 8, 36, 3])"))
     dense = shaped(text.format("densenet", "DenseNet", "DenseNet([6, 12, 48, 32])"))
     for large in (deep, dense):
-        start = time.process_time()
         found = figure(large)
-        assert time.process_time() - start < 3
         assert sum(len(boxes(drawing.cluster)) for drawing in found.drawings) <= READABLE
 
 

@@ -20,8 +20,8 @@ def test_the_campaign_finds_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> No
     def crash(*_: object, **__: object) -> Program:
         raise IndexError("string index out of range")
 
-    monkeypatch.setattr(texts, "ending", lambda data, path: str(crash()))
-    monkeypatch.setattr(texts, "corpus", lambda: [texts.Text("a.arch", "arch A { relu }", 1)])
+    monkeypatch.setattr(texts, "ending", lambda data, path, timed: str(crash()))
+    monkeypatch.setattr(texts, "corpus", lambda: (texts.Text("a.arch", "arch A { relu }", 1),))
     found = texts.campaign(3, seed=1)
     assert found.endings == {"FAILED": 3}
     assert [why for _, _, why in found.failures] == ["IndexError: string index out of range"] * 3
@@ -38,7 +38,7 @@ def test_a_bound_that_is_broken_is_found(text: str, why: str, monkeypatch: pytes
     monkeypatch.setattr(texts, "LONGEST_LINE", -texts.LONGEST_MESSAGE if why == "line" else 250)
     monkeypatch.setattr(texts, "SECONDS", -1.0 if why == "seconds" else 10.0)
     with pytest.raises(texts.Broken, match="too long" if why == "line" else "it took"):
-        texts.ending(text.encode(), "a.arch")
+        texts.ending(text.encode(), "a.arch", timed=True)
 
 
 def test_the_same_seed_gives_the_same_texts() -> None:
