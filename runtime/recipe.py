@@ -15,6 +15,7 @@ from archc.runtime.recipe_text import Layer, Path, Place, read_value
 from archc.runtime.settings import Settings
 
 MOST_MISTAKES = 20
+MOST_LISTED = 16
 
 DEFAULTS: Mapping[str, Any] = {"optimizer": Settings().optimizer.name, "schedule": Settings().schedule.name}
 """The settings that a recipe may change in part: `optimizer: {eps: 1e-6}` keeps the default's name."""
@@ -54,6 +55,8 @@ class Recipe(NamedTuple):
 def resolve(layers: Sequence[Layer], *, recipe: str = "") -> Recipe:
     """The settings of all layers, a later one before an earlier one; `recipe` names the recipe among them.
 
+    `weights` of a later layer also come before `init` of an earlier one, which would draw them anew.
+
     Raises `SettingsError` with every mistake at its place.
 
     >>> from archc.runtime.recipe_text import read_recipe
@@ -64,6 +67,7 @@ def resolve(layers: Sequence[Layer], *, recipe: str = "") -> Recipe:
     Traceback (most recent call last):
     archc.runtime.errors.SettingsError: my.yaml:2:1: no setting is called 'optimiser'; did you mean 'optimizer'?
     """
+    layers = [_but_init(layer) if _weights_after(layers[number:]) else layer for number, layer in enumerate(layers)]
     values: dict[str, Any] = dict(DEFAULTS)
     places: dict[Path, Place] = {}
     for layer in layers:
@@ -135,6 +139,16 @@ def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
+def _weights_after(layers: Sequence[Layer]) -> bool:
+    """Whether a layer after the first names weights, and none of them the way to draw them."""
+    later = {name for layer in layers[1:] for name, value in layer.values.items() if value is not None}
+    return "weights" in later and "init" not in later
+
+
+def _but_init(layer: Layer) -> Layer:
+    return layer._replace(values={name: value for name, value in layer.values.items() if name != "init"})
+
+
 def _placed(mistake: Mistake, places: Mapping[Path, Place], whole: str) -> str:
     """The message with the place of the key, or of the nearest one around it."""
     for length in range(len(mistake.path), 0, -1):
@@ -152,7 +166,8 @@ def _origin(layers: Sequence[Layer]) -> str:
         keys = [name for name in layer.values if name not in later]
         later |= {name for name, value in layer.values.items() if not isinstance(value, Mapping)}
         if keys or layer is layers[0]:
-            said.insert(0, layer.name + (f" ({', '.join(keys)})" if keys else ""))
+            listed = ", ".join(keys) if len(keys) <= MOST_LISTED else f"{len(keys)} settings"
+            said.insert(0, layer.name + (f" ({listed})" if keys else ""))
     said[0] = f"recipe {said[0]}"
     named = {name for layer in layers for name in layer.values}
     every = {*Settings.model_fields, *Task.model_fields} <= named

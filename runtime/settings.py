@@ -173,7 +173,8 @@ class Settings(BaseModel):
     """When the run writes what it needs to go on: a mapping; see below."""
     init: Literal["xavier", "module"] = "xavier"
     """`xavier`: Xavier-uniform weights for every convolution and linear layer; `module`: as the network came, torch's
-    own. Where nothing is said it is `module` for an architecture that says `init` itself, and with `weights`."""
+    own. Where nothing is said it is `module` for an architecture that says `init` itself, and with `weights`, which come
+    before the `init` of a recipe that they are named over."""
     freeze: Annotated[tuple[str, ...], Strict(False), BeforeValidator(_several)] = ()
     """Parameters that do not train: a name or a pattern such as `layer1.*`, or a list of them; a layer's name means all
     in it. A batch norm that is frozen keeps its statistics too, and `init` leaves frozen layers as they came."""

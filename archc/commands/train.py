@@ -139,7 +139,8 @@ def _refuse_with_resume(words: Mapping[str, object], resume: str) -> None:
     if given := [word for word, value in words.items() if value]:
         raise UsageProblem(
             f"--resume goes on with the run as it began, and {' and '.join(given)} would change what it has done;"
-            f" for a new run: archc train FILE --recipe {resume}/recipe.yaml"
+            f" for a new run: archc train FILE --recipe {resume}/recipe.yaml (and --weights {resume}, to begin with"
+            " what this one learned)"
         )
 
 

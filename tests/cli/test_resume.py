@@ -121,7 +121,7 @@ def test_what_would_change_the_past_is_refused(words: list[str]) -> None:
     name = "FILE" if words == ["net.arch"] else words[0]
     assert result.stderr == (
         f"error: --resume goes on with the run as it began, and {name} would change what it has done; for a new run:"
-        " archc train FILE --recipe one/recipe.yaml\n"
+        " archc train FILE --recipe one/recipe.yaml (and --weights one, to begin with what this one learned)\n"
     )
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from click.testing import CliRunner, Result
 from PIL import Image
 
@@ -155,6 +156,19 @@ def test_a_head_for_other_classes_begins_anew(folder: Path) -> None:
     assert not torch.equal(kept["stem.0.weight"], begun["stem.0.weight"])
     said = small_run("--weights", "three.pt", "--out", "again").output
     assert "weights of three.pt, but for head.2, whose number of outputs is another: drawn from the seed\n" in said
+
+
+def test_weights_come_before_the_first_weights_of_a_recipe(folder: Path) -> None:
+    torch.save(archc.load("small.arch").state_dict(), "ten.pt")
+    Path("drawn.yaml").write_text("init: xavier\nlr: 0.01\n")
+    result = small_run("--recipe", "drawn.yaml", "--weights", "ten.pt", "--out", "run")
+    assert result.exit_code == 0, result.output
+    assert "recipe drawn.yaml (lr); command line (" in result.output
+    assert "begins with the weights of ten.pt" in result.output
+    kept = yaml.safe_load(Path("run/recipe.yaml").read_text())
+    assert (kept["init"], kept["weights"]) == ("module", "ten.pt")
+    Path("drawn.yaml").write_text("init: xavier\nweights: ten.pt\n")
+    assert "leave one of them out" in small_run("--recipe", "drawn.yaml").output
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Recipes: what is read, how layers merge, and what is said of every way to get one wrong."""
 
+import re
 from itertools import pairwise
 from typing import Any
 
@@ -153,6 +154,14 @@ HOSTILE = {
     "a merge key": "<<: {lr: 1}",
     "a directive": "%YAML 9.9\n---\nlr: 1",
 }  # fmt: skip
+
+
+def test_the_origin_of_many_settings_is_their_number() -> None:
+    whole = resolve([read_recipe("lr: 0.1", "my.yaml")]).text()
+    layers = [read_recipe(whole, "run/recipe.yaml"), read_changes(["epochs=3"])]
+    begins, ends = resolve(layers, recipe="run/recipe.yaml").origin.split("; ")
+    assert re.fullmatch(r"recipe run/recipe\.yaml \(\d\d settings\)", begins)
+    assert ends == "command line (epochs)"
 
 
 @pytest.mark.parametrize("name", HOSTILE)
