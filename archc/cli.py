@@ -100,6 +100,9 @@ def _error(message: str) -> None:
 
 
 def _complain(error: click.ClickException) -> None:
+    if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):  # since click 8.2: nothing is wrong yet
+        say(error.format_message())
+        return
     context = getattr(error, "ctx", None)
     _error(error.format_message())
     if context is not None:

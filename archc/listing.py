@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from archc.dsl.render import escape
+from archc.dsl.render import columns_of, escape
 
 FORMATS = ("table", "markdown", "json", "csv")
 
@@ -45,15 +45,26 @@ def listed(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]], form: s
         marks = ["---:" if column.number else "---" for column in columns]
         first, *rest = ([cell.replace("|", "\\|") for cell in line] for line in cells)
         return "\n".join(f"| {' | '.join(line)} |" for line in (first, marks, *rest))
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = [
+    head, *lines = aligned(cells, [column.number for column in columns])
+    return "\n".join([head, "-" * max(map(columns_of, (head, *lines))), *lines])
+
+
+def aligned(lines: Sequence[Sequence[str]], right: Sequence[bool]) -> list[str]:
+    """Lines whose cells stand below each other; `right` says which columns stand on the right.
+
+    >>> aligned([["猫", "1"], ["cat", "20"]], [False, True])
+    ['猫    1', 'cat  20']
+    """
+    widths = [max(map(columns_of, column)) for column in zip(*lines, strict=True)]
+    return [
         "  ".join(
-            cell.rjust(width) if column.number else cell.ljust(width)
-            for cell, width, column in zip(line, widths, columns, strict=True)
+            " " * gap + cell if on_right else cell + " " * gap
+            for cell, gap, on_right in zip(
+                line, (width - columns_of(cell) for cell, width in zip(line, widths, strict=True)), right, strict=True
+            )
         ).rstrip()
-        for line in cells
+        for line in lines
     ]
-    return "\n".join([lines[0], "-" * (sum(widths) + 2 * (len(widths) - 1)), *lines[1:]])
 
 
 def _csv(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> str:

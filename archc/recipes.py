@@ -56,6 +56,11 @@ def _zoo_names(*, tables: bool) -> list[str]:
 def _text(argument: str, kind: str, names: Sequence[str]) -> str:
     path = argument
     if not os.path.lexists(argument) and not argument.endswith(SUFFIXES):
+        if argument in _zoo_names(tables=kind == "recipe"):
+            use = (
+                "a table of experiments: `archc compare" if kind == "recipe" else "a recipe: `archc train FILE --recipe"
+            )
+            raise UsageProblem(f"`{argument}` is no {kind} but {use} {argument}` takes it")
         if argument not in names:
             near = did_you_mean(argument, names) or f"the zoo has {', '.join(names)}"
             raise UsageProblem(f"there is no {kind} `{argument}`, neither a file nor in the zoo; {near}")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archc.compiler.problems import did_you_mean
-from archc.problems import UsageProblem
+from archc.problems import EnvironmentProblem, UsageProblem
 from archc.training import load_run
 
 if TYPE_CHECKING:
@@ -44,11 +44,17 @@ def known_runs() -> list[str]:
 def trained_run(folder: Path, which: str = "best") -> "Trained":
     """The network of a run with its `best` or `last` weights, and how its images were prepared.
 
-    Raises what `archc.load` does of a run.
+    Raises what `archc.load` does of a run; where it has no `best` weights the message says whether it has the last.
     """
+    from archc.runtime.checkpoint import holds_checkpoint
     from archc.runtime.trained import as_trained_in
 
-    return as_trained_in(folder, load_run(str(folder), which))
+    try:
+        return as_trained_in(folder, load_run(str(folder), which))
+    except EnvironmentProblem as error:
+        if which == "last" or holds_checkpoint(folder / "best") or not holds_checkpoint(folder / "last"):
+            raise
+        raise EnvironmentProblem(f"{error}; `--which last` takes the last weights") from None
 
 
 def data_of_run(folder: Path, *, data: str | None = None, data_root: str | None = None) -> "Data":
@@ -58,6 +64,7 @@ def data_of_run(folder: Path, *, data: str | None = None, data_root: str | None 
         SettingsError, EnvironmentProblem: there is no such set, or the run has lost its recipe.
     """
     from archc.runtime.data import load
+    from archc.runtime.errors import SettingsError
     from archc.runtime.recipe import resolve
     from archc.runtime.recipe_text import read_recipe
     from archc.runtime.runs import read_text
@@ -66,4 +73,7 @@ def data_of_run(folder: Path, *, data: str | None = None, data_root: str | None 
         return load(data, data_root)
     path = folder / "recipe.yaml"
     task = resolve([read_recipe(read_text(path), str(path))], recipe=str(path)).task
-    return load(task.data, data_root or task.data_root)
+    try:
+        return load(task.data, data_root or task.data_root)
+    except SettingsError as error:
+        raise SettingsError(f"{error}; the run was trained on {task.data!r}: --data says where that is now") from None

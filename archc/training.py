@@ -231,12 +231,14 @@ def load_run(folder: str, which: str = "best", *, max_layers: int = MOST_LAYERS)
     The architecture is compiled from the text that the run kept.
 
     Raises:
-        UsageProblem: the folder holds no run.
-        EnvironmentProblem: a file of the run is missing or damaged.
+        UsageProblem: the folder holds no run, or that of a module that Python made.
+        EnvironmentProblem: a file of the run is missing, damaged, or was changed since.
     """
     from archc.runtime import load_weights
+    from archc.runtime.runs import refuse_changed_files
 
     built = kept_network(folder, max_layers=max_layers).module()
+    refuse_changed_files(Path(folder))
     load_weights(built, Path(folder), which)
     return built.eval()
 
@@ -268,7 +270,13 @@ def _kept(folder: str) -> Kept:
     if not os.path.isfile(path):
         raise UsageProblem(f"`{folder}` is a folder without a run in it: it has no run.json")
     try:
-        arch = json.loads(read_file(path))["arch"]
+        about = json.loads(read_file(path))
+        if "arch" not in about and "data" in about:
+            raise UsageProblem(
+                f"`{folder}` is the run of a module that Python made, not of an architecture;"
+                f" archc.runtime.load_weights(module, {folder!r}) gives such a module its weights"
+            )
+        arch = about["arch"]
         kept = Kept(str(arch["file"]), str(arch["name"]), {str(k): str(v) for k, v in arch["params"].items()})
     except OSError as error:
         raise EnvironmentProblem(f"cannot read {path}: {error.strerror or error}") from None

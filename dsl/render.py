@@ -118,8 +118,12 @@ def _shown(character: str) -> str:
     return character
 
 
-def _columns(text: str) -> int:
-    """Return how many columns of a terminal text takes."""
+def columns_of(text: str) -> int:
+    """Return how many columns of a terminal text takes: letters of East Asia take two, accents that combine none.
+
+    >>> columns_of("cat"), columns_of("猫"), columns_of("e\u0301")
+    (3, 2, 1)
+    """
     if text.isascii():
         return len(text)
     wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
@@ -208,13 +212,13 @@ def _mark(label: Label, *, primary: bool) -> _Mark:
 
 def _window(line: str, mark: _Mark, room: int) -> tuple[int, int]:
     """Return which characters of a line are shown: all, or those around a mark."""
-    if len(line) <= room and _columns(escape(line)) <= room:
+    if len(line) <= room and columns_of(escape(line)) <= room:
         return 0, len(line)
     start = max(0, min(mark.start - room // 3, len(line) - room))
     end = start + 1
     taken = 0
     while end <= len(line) and taken <= room - 6:  # six for the dots at both ends
-        taken += _columns(escape(line[end - 1]))
+        taken += columns_of(escape(line[end - 1]))
         end += 1
     return start, end - 1
 
@@ -228,9 +232,9 @@ def _underlined(line: str, mark: _Mark, window: tuple[int, int]) -> str:
     start, end = window
     indent = 3 if start else 0
     if mark.start > end:  # another mark of a long line, out of sight
-        before, length = _columns(escape(line[start:end])) + indent, 3
+        before, length = columns_of(escape(line[start:end])) + indent, 3
     else:
-        before = _columns(escape(line[start : max(start, mark.start)])) + indent
+        before = columns_of(escape(line[start : max(start, mark.start)])) + indent
         marked = line[max(start, mark.start) : min(mark.end, end)]
-        length = max(1, _columns(escape(marked)))
+        length = max(1, columns_of(escape(marked)))
     return " " * before + ("^" if mark.primary else "-") * length + f" {escape(mark.text)}".rstrip()

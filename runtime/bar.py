@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
@@ -15,6 +15,9 @@ from archc.runtime.watch import epoch_line
 if TYPE_CHECKING:
     from archc.runtime.run import EpochRecord
 
+WIDTH = 20  # columns of the bar itself, where the terminal has room
+DROPPED = (2, 0, 1, 3)
+"""What a narrow terminal goes without, in this order: images/s, loss, accuracy, the time left."""
 SECONDS_BETWEEN_LOOKS = 0.5  # each look waits for the device once
 
 
@@ -26,9 +29,10 @@ class Bar:
 
     def __init__(self, stream: TextIO) -> None:
         self.console = Console(file=stream, highlight=False, markup=False, soft_wrap=True)
+        self.bar = BarColumn(bar_width=WIDTH)
         self.progress = Progress(
-            TextColumn("epoch {task.fields[epoch]}"),
-            BarColumn(bar_width=20),
+            TextColumn("{task.fields[epoch]}"),
+            self.bar,
             TextColumn("{task.fields[numbers]}"),
             console=self.console,
             auto_refresh=False,  # no thread of its own: it would take turns with the training
@@ -57,12 +61,12 @@ class Bar:
             self.epoch, self.images, self.epoch_began = progress.epoch, progress.images, now
             return
         found = progress.read()
-        counts = f"accuracy {found.accuracy:.3f}" if found.mean_iou is None else f"mean IoU {found.mean_iou:.3f}"
+        counted = f"accuracy {found.accuracy:.3f}" if found.mean_iou is None else f"mean IoU {found.mean_iou:.3f}"
         now = time.perf_counter()
         left = (now - self.run_began) * (1 - part) / (part - self.before)
         rate = (progress.images - self.images) / max(now - self.epoch_began, 1e-9)
-        numbers = f"loss {found.loss:.4f}  {counts}  {rate:,.0f} images/s  {clock(left)} left"
-        self._draw(lambda: self._move(part, f"{progress.epoch}/{progress.epochs}", numbers))
+        numbers = [f"loss {found.loss:.4f}", counted, f"{rate:,.0f} images/s", f"{clock(left)} left"]
+        self._draw(lambda: self._move(part, f"epoch {progress.epoch}/{progress.epochs}", numbers))
         self.next_look = now + SECONDS_BETWEEN_LOOKS
 
     def epoch_ends(self, record: EpochRecord, epochs: int) -> None:
@@ -75,10 +79,13 @@ class Bar:
         if text:
             self._draw(lambda: self.console.print(text))
 
-    def _move(self, part: float, epoch: str, numbers: str) -> None:
+    def _move(self, part: float, epoch: str, numbers: list[str]) -> None:
+        shown = fitting(numbers, self.console.width - len(epoch) - 3)
+        room = self.console.width - len(epoch) - len(shown) - 2  # a terminal may become narrower at any time
+        self.bar.bar_width = max(1, min(WIDTH, room))
         if self.task is None:
             self.task = self.progress.add_task("", total=1.0, epoch="", numbers="")
-        self.progress.update(self.task, completed=part, epoch=epoch, numbers=numbers, refresh=True)
+        self.progress.update(self.task, completed=part, epoch=epoch, numbers=shown, refresh=True)
 
     def _draw(self, action: Callable[[], None]) -> None:
         """Does it, unless the terminal has gone; rich would keep, and repeat, what it could not write."""
@@ -87,6 +94,20 @@ class Bar:
                 action()
             except (OSError, ValueError):
                 self.gone = True
+
+
+def fitting(numbers: Sequence[str], room: int) -> str:
+    """Those of four numbers that have room side by side: images/s is left out first, then loss, accuracy, time.
+
+    >>> numbers = ["loss 0.5000", "accuracy 0.900", "1,234 images/s", "1:15 left"]
+    >>> fitting(numbers, 60), fitting(numbers, 30)
+    ('loss 0.5000  accuracy 0.900  1,234 images/s  1:15 left', 'accuracy 0.900  1:15 left')
+    """
+    shown = dict(enumerate(numbers))
+    for number in DROPPED:
+        if len("  ".join(shown.values())) > room:
+            del shown[number]
+    return "  ".join(shown.values())
 
 
 def clock(seconds: float) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import logging
 import math
+import textwrap
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -27,9 +29,11 @@ HOLLOW: Style = {"color": "white", "markeredgecolor": BLUE, "markeredgewidth": 2
 FULL: Style = {"color": ORANGE, "markersize": 10}
 MARKERS = "osD^vPX"
 DOTS = 120  # per inch
+LONGEST = 32  # letters of a run's name
 MARKED = 30  # epochs up to which each has a dot
 STYLE: Any = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib: the same picture everywhere
+    # The first comes with matplotlib: the same picture everywhere. The others are of systems, for letters it lacks.
+    "font.family": ["DejaVu Sans", "Noto Sans CJK JP", "PingFang HK", "Microsoft YaHei", "WenQuanYi Micro Hei"],
     "font.size": 13,
     "axes.titlesize": 14,
     "axes.titlepad": 12,
@@ -97,6 +101,8 @@ def draw_comparison(rows: Sequence[Row], title: str) -> bytes:
     >>> draw_comparison([Row("LeNet", [record], 1000.0), Row("AlexNet", [], None)], "two networks")[1:4]
     b'PNG'
     """
+    with _drawing():
+        from matplotlib.ticker import LogLocator
     several = any(len(row.records) > 1 for row in rows)
     size = (16.0, max(4.6, 2.4 + 0.42 * len(rows))) if several else (11.0, max(3.6, 2.2 + 0.42 * len(rows)))
     with _panels(*size, title, count=2 + several) as (figure, panels):
@@ -116,14 +122,19 @@ def draw_comparison(rows: Sequence[Row], title: str) -> bytes:
                     f"{row.speed:,.0f}", (row.speed, place), (9, 0), textcoords="offset points", va="center"
                 )
         for panel in (dots, speeds):
-            panel.set_yticks(range(len(rows)), [row.name if panel is dots else "" for row in rows])
+            panel.set_yticks(range(len(rows)), [_short(row.name) if panel is dots else "" for row in rows])
             panel.set_ylim(len(rows) - 0.4, -0.6)  # the first run above
+        if several:  # the names are the key of the lines too: a legend of many or long names has no room
+            dots.tick_params(axis="y", length=0, pad=26)
+            for place in range(len(rows)):
+                dots.plot(-0.035, place, **_line_style(place), transform=dots.get_yaxis_transform(), clip_on=False)
         dots.plot([], [], "o", **HOLLOW, label="training")
         dots.plot([], [], "o", **FULL, label="test")
         dots.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=2)
         dots.set_title("accuracy after the last epoch")
         dots.locator_params(axis="x", nbins=5)
         speeds.set(title="training images per second", xscale="log")
+        speeds.xaxis.set_major_locator(LogLocator(numticks=4))  # more numbers would touch each other
         speeds.xaxis.set_major_formatter("{x:,.0f}")
         speeds.minorticks_off()  # each run has its number beside it
         speeds.margins(x=0.3)
@@ -134,20 +145,29 @@ def draw_comparison(rows: Sequence[Row], title: str) -> bytes:
 def _panels(width: float, height: float, title: str, *, count: int) -> Iterator[tuple[Figure, Sequence[Axes]]]:
     """A figure in this file's style, `width` x `height` inches, with panels side by side; outside nothing changes."""
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it tells of its caches
-    try:
+    with _drawing():
         from matplotlib import rc_context
         from matplotlib.figure import Figure
-    except ImportError as error:
-        raise EnvironmentProblem("pictures of runs are drawn by matplotlib: pip install matplotlib") from error
     with rc_context(STYLE):
         figure = Figure((width, height), layout="constrained")
-        figure.suptitle(title, fontsize=16, fontweight="bold")
+        figure.suptitle(textwrap.fill(title, int(7 * width)), fontsize=16, fontweight="bold")
         yield figure, figure.subplots(1, count)
+
+
+@contextmanager
+def _drawing() -> Iterator[None]:
+    """What is imported inside comes from matplotlib, which may be missing."""
+    try:
+        yield
+    except ImportError as error:
+        raise EnvironmentProblem("pictures of runs are drawn by matplotlib: pip install matplotlib") from error
 
 
 def _png(figure: Figure) -> bytes:
     content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=DOTS)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a name in a script that no font here has
+        figure.savefig(content, format="png", dpi=DOTS)
     return content.getvalue()
 
 
@@ -193,14 +213,29 @@ def apart(heights: Sequence[float], least: float) -> list[float]:
 
 
 def _over_epochs(axes: Axes, rows: Sequence[Row]) -> None:
-    """Draws the test accuracy of each run over its epochs."""
+    """Draws the test accuracy of each run over its epochs; where all are of masks, the mean IoU."""
+    pixels = all("test_mean_iou" in record for row in rows for record in row.records)
+    measure, name = ("test_mean_iou", "test mean IoU") if pixels else ("test_accuracy", "test accuracy")
     for number, row in enumerate(rows):
-        style: Style = {"color": COLORS[number % len(COLORS)], "marker": MARKERS[number % len(MARKERS)]}
         epochs = [record["epoch"] for record in row.records]
-        axes.plot(epochs, [record["test_accuracy"] for record in row.records], label=row.name, **style)
-    axes.set(title="test accuracy", ylim=(_floor(axes.dataLim.y0), 1))
+        axes.plot(epochs, [record[measure] for record in row.records], **_line_style(number))
+    axes.set(title=name, ylim=(_floor(axes.dataLim.y0), 1))
     _epochs(axes)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=4, fontsize=11)
+
+
+def _line_style(number: int) -> Style:
+    """Colour and marker of the line of a run; the eighth has the first one's colour and another marker."""
+    again, place = divmod(number, len(COLORS))
+    return {"color": COLORS[place], "marker": MARKERS[(place + again) % len(MARKERS)]}
+
+
+def _short(name: str) -> str:
+    """A name that leaves room for what it names, its middle left out.
+
+    >>> _short("lenet"), _short("a name that is longer than any that is needed")
+    ('lenet', 'a name that is lo… that is needed')
+    """
+    return name if len(name) <= LONGEST else f"{name[: LONGEST // 2 + 1]}…{name[-(LONGEST // 2) + 1 :]}"
 
 
 def _epochs(axes: Axes) -> None:

@@ -10,6 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from archc.runtime.data.stream import ImageSet
+from archc.runtime.errors import SettingsError
+from archc.runtime.freeze import train_mode
+from archc.runtime.guards import forked
 from archc.runtime.im2col import Im2col
 from archc.runtime.objective import Objective
 from archc.runtime.settings import Settings
@@ -27,28 +30,45 @@ class Look(NamedTuple):
     """Whether it has convolutions that `im2col` computes."""
 
 
-def look(module: nn.Module, images: ImageSet, *, settings: Settings, objective: Objective, im2col: bool) -> Look:
-    """Runs the first test batch once; the module's state does not change."""
+def look(
+    module: nn.Module, images: ImageSet, *, settings: Settings, objective: Objective, im2col: bool, smallest: int
+) -> Look:
+    """Runs the first test batch once; the module's state does not change.
+
+    Where the `smallest` batch of the training has one image, a batch norm that cannot take it raises `SettingsError`.
+    """
     training = module.training
     module.eval()
     batch, labels = next(iter(images.in_order(settings.test_batch_size or 2 * settings.batch_size)))
     with Im2col() if im2col else nullcontext() as products:
-        with torch.inference_mode():  # in fp32: the sum of probabilities that bf16 has rounded is not 1
+        # In fp32: the sum of probabilities that bf16 has rounded is not 1. Not in inference mode: what a module
+        # computes at its first call and keeps, such as a table of positions, could not be trained with.
+        with torch.no_grad():
             scores = objective.score(module(batch), labels).scores
-        results = _described(module, batch[[0, -1]], labels[[0, -1]], objective)
+        rows = [0, -1][:smallest]
+        results = _described(module, batch[rows], labels[rows], objective)
     module.train(training)
     warning = misfit(scores, settings.loss)
     return Look((warning,) if warning else (), results, products is not None and products.met)
 
 
-def _described(module: nn.Module, pair: Tensor, labels: Tensor, objective: Objective) -> str:
-    """What the objective says of a network in training mode, shown two images; a copy runs, so nothing changes."""
+def _described(module: nn.Module, batch: Tensor, labels: Tensor, objective: Objective) -> str:
+    """What the objective says of a network that trains, shown few images; a copy runs, so nothing changes."""
     try:
-        copied = copy.deepcopy(module).train()
+        copied = copy.deepcopy(module)
     except RuntimeError:  # torch copies no tensor that a module has computed and kept; the first step then shows it all
         return ""
-    with torch.random.fork_rng(devices=[pair.device] if pair.device.type == "cuda" else []):
-        return objective.describe(copied(pair), labels)
+    with forked(batch.device):
+        train_mode(copied)
+        try:
+            return objective.describe(copied(batch), labels)
+        except ValueError as error:
+            if len(batch) > 1 or "more than 1 value per channel" not in str(error):
+                raise
+            raise SettingsError(
+                "a batch norm has one value per channel where a batch is one image: batch_size must be at least 2, and"
+                " there must be as many training images"
+            ) from error
 
 
 def misfit(scores: Tensor, loss: str) -> str:

@@ -26,7 +26,7 @@ def frozen(module: nn.Module, patterns: Sequence[str]) -> Iterator[str]:
     >>> net[0].weight.requires_grad
     True
     """
-    named = dict(module.named_parameters())
+    named = dict(module.named_parameters(remove_duplicate=False))  # shared ones by each of their names
     before = {name: parameter.requires_grad for name, parameter in named.items()}
     chosen = set[str]()
     for pattern in patterns:
@@ -36,12 +36,13 @@ def frozen(module: nn.Module, patterns: Sequence[str]) -> Iterator[str]:
             hint = near(pattern, [*named, *layers]) or f"; they are called {', '.join([*named][:4])}, ..."
             raise SettingsError(f"freeze: no parameter's name matches {pattern!r}{hint}")
         chosen.update(found)
-    if chosen and not any(before[name] for name in named if name not in chosen):
+    still = {named[name] for name in chosen}
+    if chosen and not any(parameter.requires_grad for parameter in named.values() if parameter not in still):
         raise SettingsError(f"freeze: {', '.join(map(repr, patterns))} leaves nothing to train")
     try:
-        for name in chosen:
-            named[name].requires_grad_(False)
-        count, of = (sum(named[name].numel() for name in names) for names in (chosen, named))
+        for parameter in still:
+            parameter.requires_grad_(False)
+        count, of = (sum(parameter.numel() for parameter in some) for some in (still, {*named.values()}))
         norms = ", batch norms with their statistics" if any(map(_holds_still, module.modules())) else ""
         yield f"{count:,} of {of:,} parameters are frozen{norms}" if chosen else ""
     finally:

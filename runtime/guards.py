@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 
@@ -12,10 +12,21 @@ from archc.runtime.errors import EnvironmentProblem, SettingsError
 from archc.runtime.settings import Settings
 
 
+def forked(device: torch.device) -> AbstractContextManager[None]:
+    """Inside, torch's random numbers go on from where they are; afterwards they do so again, as if nothing had been.
+
+    >>> with forked(torch.device("cpu")):
+    ...     inside = torch.rand(1)
+    >>> bool(torch.rand(1) == inside)
+    True
+    """
+    return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+
+
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Inside, torch's random numbers start from the seed; the caller's own go on afterwards as if nothing had been."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    with forked(device):
         torch.manual_seed(seed)
         yield
 
@@ -26,7 +37,7 @@ def deterministic(settings: Settings) -> Iterator[None]:
     if not settings.deterministic:
         yield
         return
-    before, benchmark = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+    before, benchmark = torch.get_deterministic_debug_mode(), torch.backends.cudnn.benchmark
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it, and reads it at its first use
     torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.benchmark = False
@@ -38,7 +49,7 @@ def deterministic(settings: Settings) -> Iterator[None]:
         operation = str(error).partition(" does not have")[0]
         raise SettingsError(f"deterministic: torch's {operation} does not repeat itself bit for bit here") from error
     finally:
-        torch.use_deterministic_algorithms(before)
+        torch.set_deterministic_debug_mode(before)
         torch.backends.cudnn.benchmark = benchmark
 
 

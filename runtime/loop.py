@@ -22,6 +22,8 @@ from archc.runtime.state import TrainState
 from archc.runtime.watch import Progress, Watch
 
 SECONDS_BETWEEN_LOOKS = 0.5
+SMALLEST_SHARE = 1e-12
+"""Of the pixels of a step that are labelled, where none is: its gradient is 0."""
 
 
 def train_loop(
@@ -51,17 +53,23 @@ def train_loop(
         train_mode(module)
         for group in groups:
             step_loss, step_images = torch.zeros((), device=device), sum(map(len, group))
+            labelled = torch.zeros((), device=device) if objective.segmentation and len(group) > 1 else None
             for rows in group:
                 images, labels = train.batch(rows, state.chance)
                 images, targets = augment.mix(images, labels, classes=objective.classes, generator=state.chance)
                 with computing(machine):
                     output = forward(images)
                 scored = objective.score(output, labels, targets=targets, training=True)
-                part = scored.loss * (len(rows) / step_images)
+                weight: float | Tensor = len(rows) / step_images
+                if labelled is not None:  # the loss is a mean over labelled pixels, of which batches differ in number
+                    weight = scored.counted / (step_images * scored.labels[0].numel())
+                    labelled += weight
+                part = scored.loss * weight
                 optimizer.scaled(part).backward()
                 step_loss += part.detach()
                 totals.add(scored)
-            optimizer.step(step_loss, lr=learning_rate(state.step, steps, settings))
+            share = None if labelled is None else labelled.clamp(min=SMALLEST_SHARE)
+            optimizer.step(step_loss, lr=learning_rate(state.step, steps, settings), share=share)
             state.stepped()
             watch.step(Progress(epoch, settings.epochs, totals.images, len(train), totals.read))
             now = time.perf_counter()

@@ -56,11 +56,20 @@ class Machine(NamedTuple):
 def as_chosen(settings: Settings, about: Mapping[str, Any]) -> Settings:
     """The settings of a run of which `about` is its run.json, with what it chose for itself: it does not choose again.
 
+    Other types and values than a run writes there raise `EnvironmentProblem`.
+
     >>> as_chosen(Settings(epochs=3), {"chosen": {"precision": "bf16", "layout": "channels_last"}}).changed()
     {'epochs': 3, 'precision': 'bf16', 'layout': 'channels_last'}
     """
-    chosen = about.get("chosen")
-    return settings.but(**{name: chosen[name] for name in CHOSEN if name in chosen} if isinstance(chosen, dict) else {})
+    chosen = about.get("chosen", {})
+    try:
+        if not isinstance(chosen, Mapping):
+            raise SettingsError(f"`chosen` must be a mapping of {', '.join(CHOSEN)}, found {type(chosen).__name__}")
+        return settings.but(**{name: chosen[name] for name in CHOSEN if name in chosen})
+    except SettingsError as error:
+        raise EnvironmentProblem(
+            f"run.json is damaged in what it says that the run chose for itself: {error}"
+        ) from None
 
 
 def choose_machine(settings: Settings, module: nn.Module) -> Machine:

@@ -138,7 +138,8 @@ class Adadelta(BaseModel):
 
 
 class Muon(BaseModel):
-    """AdamW, but matrices of weights, also of convolutions, learn in all their directions at once, with 10 times lr."""
+    """AdamW, but the matrices of linear, convolutional, attention and recurrent layers learn in all their directions at
+    once, with 10 times lr."""
 
     model_config = CLOSED
     name: Literal["muon"] = "muon"
@@ -147,7 +148,7 @@ class Muon(BaseModel):
     nesterov: bool = True
     """Looks ahead: the gradient once more, on top of the mean."""
     betas: Pair = (0.9, 0.999)
-    """AdamW's, for biases, norms and whatever else is no matrix."""
+    """AdamW's, for biases, norms, embeddings, depthwise convolutions and a network's own parameters."""
     eps: Positive = 1e-8
     """AdamW's, added to the root of the square."""
 
@@ -192,7 +193,7 @@ class Cosine(BaseModel):
 
 
 class StepWise(BaseModel):
-    """Times `gamma` after each `step_size` epochs."""
+    """Times `gamma` after each `step_size` epochs, those of the warm-up included."""
 
     model_config = CLOSED
     name: Literal["step"] = "step"

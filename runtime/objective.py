@@ -57,14 +57,14 @@ class Objective:
         are smoothed and auxiliary results count. An output that does not fit raises `SettingsError`.
         """
         results = named_results(output)
-        (_, main), *others = results.items()
-        scores, fitting = self._checked("", main, labels)
+        (_, scores), *others = results.items()
+        fitting = self._fitting("", scores, labels)
         mixed = None if self.segmentation else targets
         main_loss = loss = self._loss(scores, fitting if mixed is None else mixed, training=training)
         for name, result in others if training else ():
             if weight := self.weight_of(name):
-                auxiliary, its = self._checked(name, result, labels)
-                loss = loss + weight * self._loss(auxiliary, its if mixed is None else mixed, training=True)
+                its = self._fitting(name, result, labels)
+                loss = loss + weight * self._loss(result, its if mixed is None else mixed, training=True)
         counted = (fitting != UNLABELLED).sum() if self.segmentation else len(fitting)
         return Scored(loss, main_loss.detach(), scores.detach(), fitting, counted)
 
@@ -81,7 +81,7 @@ class Objective:
     def describe(self, output: object, labels: Tensor) -> str:
         """What people should know about the results that the network has while it trains; empty where there is nothing.
 
-        A key of `aux_weights` that is no auxiliary result raises `SettingsError`.
+        A key of `aux_weights` that is no auxiliary result, or an output that no weight changes, raises `SettingsError`.
         """
         (_, main), *others = named_results(output).items()
         names = [name for name, _ in others]
@@ -89,7 +89,8 @@ class Objective:
             if not any(fnmatch.fnmatchcase(name, pattern) for name in names):
                 listed = f"the auxiliary ones are {', '.join(names)}" if names else "the network has only its main one"
                 raise SettingsError(f"aux_weights: no result is called {pattern!r}{near(pattern, names)}; {listed}")
-        self.score(output, labels, training=True)
+        if not self.score(output, labels, training=True).loss.requires_grad:
+            raise SettingsError("the network's output depends on no weight that trains")
         listed = ", ".join(f"{name} weighs {self.weight_of(name):g}" for name in names)
         parts = [f"auxiliary results: {listed}"] if names else []
         if self.segmentation and main.shape[2:] != labels.shape[1:]:
@@ -103,6 +104,8 @@ class Objective:
         smoothing = self.settings.label_smoothing if training else 0.0
         nll = self.settings.loss == "nll"
         if not self.segmentation:
+            if targets.ndim == 2:  # probabilities; the network may have scores for more classes than the set has
+                targets = F.pad(targets, (0, scores.shape[1] - targets.shape[1]))
             return F.nll_loss(scores, targets) if nll else F.cross_entropy(scores, targets, label_smoothing=smoothing)
         if nll:
             total = F.nll_loss(scores, targets, ignore_index=UNLABELLED, reduction="sum")
@@ -112,8 +115,8 @@ class Objective:
             )
         return total / (targets != UNLABELLED).sum().clamp(min=1)  # a batch without a label adds nothing
 
-    def _checked(self, name: str, scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """A result that has a score per class for every label, and the labels that it has scores for."""
+    def _fitting(self, name: str, scores: Tensor, labels: Tensor) -> Tensor:
+        """The labels that a result has scores for, one per class; a result that is none raises `SettingsError`."""
         who = f"the network's result {name!r}" if name else "the network"
         advice = f" (aux_weights.{name}=0 leaves it out)" if name else ""
         per = "pixel" if self.segmentation else "image"
@@ -126,7 +129,11 @@ class Objective:
                 f"training needs one score per class, that is {self.classes} numbers per {per};"
                 f" {who} leaves {list(scores.shape[1:])}{advice}"
             )
-        return (scores, middle_of(labels, scores.shape[2:]) if self.segmentation else labels)
+        if not self.segmentation:
+            return labels
+        if name and (fault := misfit_of_size(tuple(scores.shape[2:]), tuple(labels.shape[1:]))):
+            raise SettingsError(f"{who}: {fault}{advice}")
+        return middle_of(labels, scores.shape[2:])
 
 
 def named_results(output: object) -> dict[str, Tensor]:

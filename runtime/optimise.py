@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from archc.runtime.methods import SCALED, Constant, Cosine, OneCycle, Polynomial, StepWise
-from archc.runtime.muon import Muon
+from archc.runtime.muon import Form, Muon, form_of, is_matrix
 from archc.runtime.settings import Settings
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
@@ -37,6 +37,7 @@ STEPS_TO_GROW = 2000
 CONVOLUTIONS_AND_LINEARS = (
     nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d, nn.Linear,
 )  # fmt: skip
+NORMS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
 
 
 def initialise(module: nn.Module, init: str) -> None:
@@ -63,35 +64,61 @@ def initialise(module: nn.Module, init: str) -> None:
 def build_optimizer(module: nn.Module, settings: Settings) -> torch.optim.Optimizer:
     """The optimizer of the settings over the parameters that train; biases and norms do not decay unless asked.
 
-    Each group has a `scale`, by which its learning rate is multiplied.
+    Each group has a `scale`, by which its learning rate is multiplied, and of Muon the `form` of its weights.
     """
     name = settings.optimizer.name
     scaled = settings.lr_scaling == "fan" and name in SCALED
-    grouped: dict[tuple[float, float], list[Tensor]] = {}
-    for parameter in module.parameters():
+    users: dict[Tensor, list[tuple[nn.Module, str]]] = {}
+    for layer in module.modules():
+        for own, weight in layer.named_parameters(recurse=False, remove_duplicate=False):
+            users.setdefault(weight, []).append((layer, own))
+    grouped: dict[tuple[float, float, Form | None], list[Tensor]] = {}
+    for parameter, layers in users.items():
         if parameter.requires_grad:
-            decay = settings.weight_decay if parameter.ndim >= 2 or settings.decay_all else 0.0
-            scale = fan_scale(parameter.shape) if scaled else 1.0
-            grouped.setdefault((decay, scale), []).append(parameter)
-    groups = [{"params": some, "weight_decay": decay, "scale": scale} for (decay, scale), some in grouped.items()]
-    own = settings.optimizer.model_dump(exclude={"name"})
-    if name in FUSED and all(part.device.type in FUSED_DEVICES for parts in grouped.values() for part in parts):
-        own["fused"] = True
-    return OPTIMIZERS[name](groups, lr=settings.lr, **own)  # type: ignore[call-arg]  # each class has its own
+            multiplies = all(is_weight(layer, parameter) for layer, _ in layers)
+            decay = settings.weight_decay if multiplies or settings.decay_all else 0.0
+            scale = fan_scale(parameter.shape) if multiplies and scaled else 1.0
+            forms = [form_of(layer, own) for layer, own in layers] if name == "muon" else [None]
+            form = None if None in forms else forms[0]  # what an embedding shares is no matrix
+            grouped.setdefault((decay, scale, form), []).append(parameter)
+    groups = [
+        {"params": some, "weight_decay": decay, "scale": scale, "form": form}
+        for (decay, scale, form), some in grouped.items()
+    ]
+    arguments = settings.optimizer.model_dump(exclude={"name"})
+    if name in FUSED and all(map(_may_fuse, users)):
+        arguments["fused"] = True
+    return OPTIMIZERS[name](groups, lr=settings.lr, **arguments)  # type: ignore[call-arg]  # each class has its own
+
+
+def is_weight(layer: nn.Module, parameter: Tensor) -> bool:
+    """Whether a layer's parameter is a weight: no bias, nothing of a norm, and of a network's own parameters no vector.
+
+    Such are a class token [1, 1, C], positions [1, N, C] and a layer scale [C, 1, 1].
+
+    >>> norm, linear, token = nn.LayerNorm([3, 8, 8]), nn.Linear(8, 1), torch.zeros(1, 1, 8)
+    >>> is_weight(norm, norm.weight), is_weight(linear, linear.weight), is_weight(nn.Module(), token)
+    (False, True, False)
+    """
+    if isinstance(layer, NORMS) or parameter.ndim < 2:
+        return False
+    return isinstance(layer, CONVOLUTIONS_AND_LINEARS) or is_matrix(parameter.shape)
+
+
+def _may_fuse(parameter: Tensor) -> bool:
+    return parameter.is_floating_point() and parameter.device.type in FUSED_DEVICES  # complex numbers are not
 
 
 def fan_scale(shape: Sequence[int]) -> float:
-    """Xavier's deviation of a weight of this shape [out, in, ...], relative to 0.02; 1 for biases and norms.
+    """Xavier's deviation of a weight of this shape [out, in, ...], relative to 0.02.
 
     Adam moves every weight by about the learning rate, so the rate must follow the size of the weights.
     Source: Yang and others, "Tensor Programs V" (2022), for Adam's rate falling with the width; Xavier's
     deviation is the milder rule, which also knows small networks.
 
-    >>> round(fan_scale((4096, 9216)), 2), round(fan_scale((16, 6, 5, 5)), 2), fan_scale((64,))
-    (0.61, 3.02, 1.0)
+    >>> round(fan_scale((4096, 9216)), 2), round(fan_scale((16, 6, 5, 5)), 2)
+    (0.61, 3.02)
     """
-    if len(shape) < 2:
-        return 1.0
     fan_sum = (shape[0] + shape[1]) * prod(shape[2:])
     return min(sqrt(2 / fan_sum) / USUAL_DEVIATION, LARGEST_SCALE)
 
@@ -124,7 +151,7 @@ def learning_rate(step: int, steps: int, settings: Settings) -> float:
 
 
 def _one_cycle(progress: float, schedule: OneCycle) -> float:
-    """As torch's OneCycleLR, with the very last step at 0."""
+    """As torch's OneCycleLR, whose peak is up to one step earlier and which cycles the momentum too; the end is 0."""
     if progress < schedule.warmup:
         start = 1 / schedule.div_factor
         return start + (1 - start) * _rise(progress / schedule.warmup)
@@ -174,23 +201,22 @@ class GuardedOptimizer:
         """The loss whose gradient `step` expects."""
         return loss if self.scale is None else loss * self.scale.factor
 
-    def step(self, loss: Tensor, *, lr: float) -> None:
-        """One step with this learning rate, then the gradients are dropped."""
+    def step(self, loss: Tensor, *, lr: float, share: Tensor | None = None) -> None:
+        """One step with this learning rate, by the gradient divided by `share`; then the gradients are dropped."""
         norm = nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
         total = norm + loss
-        skip, shorten = torch.ne(total - total, 0), None  # infinite or NaN: a number less itself is 0
+        skip, shorten = torch.ne(total - total, 0), share  # infinite or NaN: a number less itself is 0
         if self.scale is None:
             torch.maximum(self.bad, skip, out=self.bad)
             skipped = self.bad
         else:
-            shorten = self.scale.factor.clone()
-            norm = norm / shorten
+            shorten = self.scale.factor.clone() if share is None else self.scale.factor * share
             bad = ~torch.isfinite(loss) | (skip & self.scale.smallest)
             self.scale.update(skip)
             torch.maximum(self.bad, bad, out=self.bad)
             skipped = torch.maximum(self.bad, skip)
         if self.clip:
-            excess = (norm / self.clip).clamp(min=1.0)
+            excess = ((norm if shorten is None else norm / shorten) / self.clip).clamp(min=1.0)
             shorten = excess if shorten is None else shorten * excess
         for group in self.optimizer.param_groups:
             group["lr"] = lr * group["scale"]

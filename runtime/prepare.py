@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from archc.runtime.data.augment import MIXING, Augment
+from archc.runtime.data.augment import MIXING, Augment, check_mixing
 from archc.runtime.data.dataset import Data, with_validation
 from archc.runtime.data.fingerprint import fingerprint
 from archc.runtime.data.resident import normalisation
@@ -81,10 +81,11 @@ def place(module: nn.Module, ready: Ready) -> Placed:
     settings, machine, data = ready.settings, ready.machine, ready.data
     initialise(module, settings.init)
     module.to(machine.device, memory_format=machine.memory_format)  # type: ignore[call-overload]  # undeclared
-    train, test = _resident(data, ready.shape, machine, settings, levels=ready.levels)
+    train, test = _image_sets(data, ready.shape, machine, settings, levels=ready.levels)
     objective = Objective(settings, classes=data.num_classes, segmentation=data.segmentation)
     try:
-        seen = look(module, test, settings=settings, objective=objective, im2col=machine.im2col)
+        smallest = min(settings.batch_size, len(train))
+        seen = look(module, test, settings=settings, objective=objective, im2col=machine.im2col, smallest=smallest)
     except RuntimeError as error:  # of the module itself
         shown = "x".join(map(str, ready.shape))
         error.add_note(f"the network was shown images of {shown}; image_size sets their size")
@@ -107,7 +108,9 @@ def _image_shape(
         return channels, height, width
     if settings.image_size is not None and settings.image_size != input_size[1:]:
         takes, asked = "x".join(map(str, input_size)), "x".join(map(str, settings.image_size))
-        raise SettingsError(f"the network takes {takes}, and image_size asks for {asked}")
+        raise SettingsError(
+            f"the network takes {takes}, and image_size asks for {asked}; leave it out: images are brought to {takes}"
+        )
     fitting = (1, 3) if channels == 1 else (channels,)  # a grey image can be shown in three channels
     if len(input_size) != 3 or min(input_size) < 1 or input_size[0] not in fitting:
         takes = "x".join(map(str, input_size)) or "one number"
@@ -119,19 +122,13 @@ def _image_shape(
 def _check_trainable(module: nn.Module, data: Data, settings: Settings) -> None:
     if not any(parameter.requires_grad for parameter in module.parameters()):
         raise SettingsError("the network has no weights to train")
-    norm = any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in module.modules())
-    if norm and settings.batch_size == 1:
-        raise SettingsError("batch_size must be at least 2 for a network with batch norm, found 1")
     mixing = [step.name for step in read_steps(settings.augment) if step.name in MIXING]
     if mixing and settings.loss == "nll":
         raise SettingsError(f"augment: {mixing[0]} mixes labels, which takes loss cross_entropy, and the loss is nll")
-    if mixing and data.segmentation:
-        raise SettingsError(
-            f"augment: {mixing[0]} mixes labels of whole images, and data set {data.name!r} labels each pixel"
-        )
+    check_mixing(read_steps(settings.augment), data)
 
 
-def _resident(
+def _image_sets(
     data: Data,
     shape: tuple[int, int, int],
     machine: Machine,
@@ -139,7 +136,7 @@ def _resident(
     *,
     levels: tuple[torch.Tensor, torch.Tensor],
 ) -> tuple[ImageSet, ImageSet]:
-    """Training and test images on the device, normalised by mean and deviation."""
+    """Training and test images, held on the device where they fit; normalised by mean and deviation."""
     mean, deviation = levels
     parts = ((data.train_images, data.train_labels), (data.test_images, data.test_labels))
     augment = Augment(read_steps(settings.augment), size=shape[1:])

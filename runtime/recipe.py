@@ -90,6 +90,8 @@ def resolve(layers: Sequence[Layer], *, recipe: str = "") -> Recipe:
     except SettingsError as error:
         mistakes += error.mistakes
     if mistakes or task is None or settings is None:
+        order = {path: number for number, path in enumerate(places)}
+        mistakes.sort(key=lambda mistake: order.get(_nearest(mistake.path, places), len(order)))
         lines = [_placed(mistake, places, recipe) for mistake in mistakes[:MOST_MISTAKES]]
         more = [f"and {len(mistakes) - MOST_MISTAKES} more mistakes"] if len(mistakes) > MOST_MISTAKES else []
         raise SettingsError("\n".join([*lines, *more]), mistakes=mistakes)
@@ -151,11 +153,17 @@ def _but_init(layer: Layer) -> Layer:
 
 def _placed(mistake: Mistake, places: Mapping[Path, Place], whole: str) -> str:
     """The message with the place of the key, or of the nearest one around it."""
-    for length in range(len(mistake.path), 0, -1):
-        if place := places.get(mistake.path[:length]):
-            exact = length == len(mistake.path)
-            return f"{place.key if mistake.of_key and exact else place.value}: {mistake.text}"
+    near = _nearest(mistake.path, places)
+    if place := places.get(near):
+        return f"{place.key if mistake.of_key and near == mistake.path else place.value}: {mistake.text}"
     return f"{whole}: {mistake.text}" if whole else mistake.text
+
+
+def _nearest(path: Path, places: Mapping[Path, Place]) -> Path:
+    """The path, or the longest beginning of it that has a place; empty where none has."""
+    while path and path not in places:
+        path = path[:-1]
+    return path
 
 
 def _origin(layers: Sequence[Layer]) -> str:

@@ -18,14 +18,26 @@ Model = type[BaseModel]
 LONGEST_SHOWN = 60
 NEVER_MET = 2**31 - 1  # a bound this high is named only to those who exceed it
 TRUTHS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
+OTHER_NAMES = {  # what other libraries call a setting, where the word is too far from ours to be found by its letters
+    "learning_rate": "lr", "max_lr": "lr", "base_lr": "lr", "bs": "batch_size", "wd": "weight_decay",
+    "lr_scheduler": "schedule", "criterion": "loss", "transform": "augment", "transforms": "augment",
+    "early_stopping": "patience", "grad_clip": "clip", "gradient_clip_val": "clip", "max_grad_norm": "clip",
+    "grad_accum": "accumulate", "accumulate_grad_batches": "accumulate", "gradient_accumulation_steps": "accumulate",
+    "amp": "precision", "dtype": "precision", "imgsz": "image_size", "resolution": "image_size",
+    "val_split": "validation", "gpu": "device", "pretrained": "weights",
+}  # fmt: skip
 
 
 def explained(model: Model, error: ValidationError) -> list[Mistake]:
     """Every mistake that pydantic found in the values of a model, in words."""
-    mistakes = (
-        _mistake(model, tuple(found["loc"]), found["type"], found["input"], found.get("ctx", {}))
-        for found in error.errors(include_url=False)
-    )
+    every = error.errors(include_url=False)
+    within = {found["loc"][:-1] for found in every}
+    mistakes = [
+        mistake
+        for found in every
+        if not (found["type"] == "too_short" and found["loc"] in within)  # only because its items are wrong
+        for mistake in _mistakes(model, tuple(found["loc"]), found["type"], found["input"], found.get("ctx", {}))
+    ]
     return list(dict.fromkeys(mistakes))
 
 
@@ -114,9 +126,11 @@ def shown(value: object) -> str:
 def unknown_key(model: Model, key: str, *, others: Iterable[str] = ()) -> str:
     """What to say of a key that is no setting; `others` are further keys that are known where it stands."""
     known = [*known_paths(model), *others]
-    same = [path for path in known if path.endswith(f".{key}")]
+    same = [path for path in known if path.endswith(f".{key}") or path == OTHER_NAMES.get(key.lower())]
     hint = f"; did you mean {same[0]!r}?" if same else near(key, known)
-    return f"no setting is called {shown(key)}" + (hint or f"; the settings are {', '.join(known_names(known))}")
+    there = f"; the settings are {', '.join(known_names(known))}"
+    there += "; parameters of the network stand in params" if "params" in known else ""
+    return f"no setting is called {shown(key)}" + (hint or there)
 
 
 def known_names(paths: Iterable[str]) -> list[str]:
@@ -124,15 +138,31 @@ def known_names(paths: Iterable[str]) -> list[str]:
     return [path for path in paths if "." not in path]
 
 
+class WrongParts(ValueError):
+    """What a validator raises where it knows which parts of a value are wrong: mistakes with paths from that value."""
+
+    def __init__(self, *mistakes: Mistake) -> None:
+        super().__init__("\n".join(mistake.text for mistake in mistakes))
+        self.mistakes = mistakes
+
+
+def _mistakes(
+    model: Model, where: tuple[Any, ...], kind: str, found: object, context: dict[str, Any]
+) -> Iterable[Mistake]:
+    if kind == "value_error" and isinstance(error := context["error"], WrongParts):
+        path = _place(model, where).path
+        return [Mistake((*path, *part.path), part.text, part.of_key) for part in error.mistakes]
+    return [_mistake(model, where, kind, found, context)]
+
+
 def _mistake(model: Model, where: tuple[Any, ...], kind: str, found: object, context: dict[str, Any]) -> Mistake:
     place = _place(model, where)
     key = ".".join(place.path)
     if kind == "value_error":
-        error = context["error"]
-        return Mistake((*place.path, *getattr(error, "path", ())), str(error), getattr(error, "of_key", False))
+        return Mistake(place.path, str(context["error"]))
     if kind == "extra_forbidden":
         return Mistake(place.path, _unknown(model, place), of_key=True)
-    if kind == "missing":
+    if kind == "missing" and not place.item:  # else it is a pair with one item
         assert place.field is not None
         return Mistake(place.path, f"{place.owner} needs {place.path[-1]}, {_expected_of(place.field)}")
     if place.field is None:  # the whole, which a caller of Python's cannot get wrong
@@ -144,17 +174,19 @@ def _mistake(model: Model, where: tuple[Any, ...], kind: str, found: object, con
     hint = _hint(place.field, found)
     if kind == "less_than_equal" and context["le"] >= NEVER_MET:
         hint = f"; at most {context['le']:,}"
-    return Mistake(place.path, f"{key} must be {_expected_of(place.field)}, found {shown(found)}{hint}")
+    text = f"{key} must be {_expected_of(place.field)}, found {shown(found)}{hint}"
+    return Mistake((*place.path, *place.item), text)
 
 
 class _Place(NamedTuple):
     path: tuple[str, ...]
     field: FieldInfo | None
     owner: str  # what the innermost key belongs to, for people
+    item: tuple[str, ...]  # which item of the list there is meant
 
 
 def _place(model: Model, where: tuple[Any, ...]) -> _Place:
-    """The key that pydantic's location means: names of alternatives and places in a list are left out."""
+    """The key that pydantic's location means, without the names of alternatives."""
     path: list[str] = []
     field, owner, steps = None, "", list(where)
     while steps and isinstance(steps[0], str):
@@ -171,7 +203,7 @@ def _place(model: Model, where: tuple[Any, ...]) -> _Place:
                 tag = str(steps.pop(0))
                 owner = f"{key} {tag}"
                 model = kinds[names_of(kinds).index(tag)]
-    return _Place(tuple(path), field, owner)
+    return _Place(tuple(path), field, owner, tuple(str(step) for step in steps if isinstance(step, int)))
 
 
 def _unknown(model: Model, place: _Place) -> str:
@@ -179,6 +211,10 @@ def _unknown(model: Model, place: _Place) -> str:
     if len(place.path) == 1:
         return unknown_key(model, key)
     kinds = kinds_of(model.model_fields[place.path[0]])
+    if key in model.model_fields:
+        return f"{place.owner} has no {key}: it is a setting of its own, beside {place.path[0]}"
+    if len(kinds) > 1 and key in names_of(kinds):
+        return f"{place.owner} has no {shown(key)}; another {place.path[0]} is taken by `{place.path[0]}: {key}`"
     others = (
         [name for name, kind in zip(names_of(kinds), kinds, strict=True) if key in kind.model_fields]
         if len(kinds) > 1
@@ -193,7 +229,7 @@ def _unknown(model: Model, place: _Place) -> str:
         else kinds[0]
     )
     names = [name for name in own.model_fields if name != "name"]
-    return f"{place.owner} has no {shown(key)}" + (near(key, names) or f"; it takes {', '.join(names)}")
+    return f"{place.owner} has no {shown(key)}" + (near(key, own.model_fields) or f"; it takes {', '.join(names)}")
 
 
 def _expected_of(field: FieldInfo) -> str:

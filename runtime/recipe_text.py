@@ -29,6 +29,8 @@ _WORDS = {
     **{f"{sign}.{word}": float(f"{sign}{word}") for sign in ("", "-") for word in ("inf", "Inf", "INF")},
     **{f".{word}": float(word) for word in ("nan", "NaN", "NAN")},
 }
+_COMMENT, _COLON = re.compile(r"\s*(#|---)"), re.compile(r":(\s|$)")
+_MISSING_COLON = ("mapping values are not allowed here", "could not find expected ':'", "expected '<document start>'")
 
 
 class Place(NamedTuple):
@@ -39,7 +41,7 @@ class Place(NamedTuple):
 
 
 class Layer(NamedTuple):
-    """Some settings from one source: nested values, and the place of each key by its path."""
+    """Some settings from one source: nested values, and the place of each key and each item of a list by its path."""
 
     name: str
     values: Mapping[str, Any]
@@ -101,14 +103,29 @@ class _Reader:
                 yaml.parse(self.text, Loader=yaml.SafeLoader), 1, None
             )  # after that of the stream
         except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            said = " ".join(filter(None, (error.context, error.problem)))
-            raise SettingsError(f"{self._at(mark)}: this is no YAML: {said}") from None
+            raise SettingsError(self._no_yaml(error)) from None
         except yaml.reader.ReaderError as error:
             before = self.text[: error.position]
             line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
             found = f"U+{ord(self.text[error.position]):04X}"
             raise SettingsError(f"{self.name}:{line}:{column}: the character {found} has no place in YAML") from None
+
+    def _no_yaml(self, error: yaml.MarkedYAMLError) -> str:
+        """Where and why a text is no YAML; PyYAML's words for what goes wrong most often help nobody."""
+        mark = error.problem_mark or error.context_mark
+        said = " ".join(filter(None, (error.context, error.problem)))
+        if mark is not None and self.text[mark.index : mark.index + 1] == "\t":
+            return f"{self._at(mark)}: here is a tab, and YAML takes spaces only"
+        if mark is not None and (error.problem or "").startswith(_MISSING_COLON):
+            lines = [line.rstrip() for line in self.text.split("\n")[: mark.line + 1]]
+            said_before = [number for number, line in enumerate(lines) if line.strip() and not _COMMENT.match(line)]
+            for number in reversed(said_before[-2:]):  # the line itself, or the one before, which it seems to continue
+                if not _COLON.search(lines[number]):
+                    word = lines[number].strip()
+                    place = f"{self.name}:{number + 1}:{lines[number].index(word) + 1}"
+                    return f"{place}: {_short(word)} is no setting: write `key: value`, with a colon and a space"
+            said += "; is the line indented too far, or should a value with a colon in it stand in quotes?"
+        return f"{self._at(mark)}: this is no YAML: {said}"
 
     def _value(self, event: Any, path: Path, *, depth: int) -> Any:
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
@@ -120,9 +137,11 @@ class _Reader:
         if isinstance(event, yaml.MappingStartEvent):
             return self._mapping(path, depth=depth)
         if isinstance(event, yaml.SequenceStartEvent):
-            items = []
+            items: list[Any] = []
             while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
-                items.append(self._value(event, (*path, ""), depth=depth + 1))
+                below, at = (*path, str(len(items))), self._at(event.start_mark)
+                self.places[below] = Place(at, at)
+                items.append(self._value(event, below, depth=depth + 1))
             return items
         return self._scalar(event)
 

@@ -53,9 +53,13 @@ class EpochRecord(NamedTuple):
         return ("accuracy", self.test_accuracy) if self.test_mean_iou is None else ("mean IoU", self.test_mean_iou)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Run:
-    """A run on disk: its folder and what has been measured so far."""
+    """A run on disk: its folder and what has been measured so far. In a notebook it shows its curves.
+
+    >>> Run(Path("runs/try"), nn.Identity(), Settings(epochs=3))
+    <Run runs/try: 0 of 3 epochs>
+    """
 
     folder: Path
     module: nn.Module
@@ -67,6 +71,21 @@ class Run:
     """The moment that the checkpoint `last` holds, for people."""
     go_on: str = ""
     """What to type to go on with the run, for people."""
+
+    def __repr__(self) -> str:
+        best = self.best
+        measured = (
+            "" if best is None else f", best test {best.measure[0]} {best.measure[1]:.4f} after epoch {best.epoch}"
+        )
+        return f"<Run {self.folder}: {len(self.metrics)} of {self.settings.epochs} epochs{measured}>"
+
+    def _repr_png_(self) -> bytes | None:
+        from archc.runtime.history import CURVES  # which imports this file
+
+        try:
+            return (self.folder / CURVES).read_bytes()
+        except OSError:  # a notebook then shows the text
+            return None
 
     @property
     def finished(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import statistics
@@ -168,11 +169,45 @@ def _records(path: Path) -> tuple[Mapping[str, float], ...]:
 
 def read_text(path: Path) -> str:
     """The text of a file of a run; one that is missing, no file or too large raises `EnvironmentProblem`."""
+    try:
+        return _read_bytes(path).decode()
+    except UnicodeDecodeError as error:
+        raise EnvironmentProblem(f"{path} cannot be read ({error})") from None
+
+
+def _read_bytes(path: Path) -> bytes:
     if not path.is_file():  # a pipe would be read for ever
         raise EnvironmentProblem(f"{path} is not there")
     try:
         if path.stat().st_size > LARGEST:
             raise EnvironmentProblem(f"{path} is damaged ({path.stat().st_size:,} bytes)")
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise EnvironmentProblem(f"{path} cannot be read ({getattr(error, 'strerror', None) or error})") from None
+        return path.read_bytes()
+    except OSError as error:
+        raise EnvironmentProblem(f"{path} cannot be read ({error.strerror or error})") from None
+
+
+def refuse_changed_files(folder: Path) -> None:
+    """Raises `EnvironmentProblem` where a file that says what the weights of a run mean is not as it was written.
+
+    `run.json` has the checksums of the others, and the checkpoint `last` that of `run.json`. Where the checkpoint is
+    lost `run.json` is believed; a file that is missing is named by whoever needs it.
+    """
+    path = folder / "run.json"
+    try:
+        kept = read_json(folder / "last" / "manifest.json")["checkpoint"]["progress"]["run"]
+    except (EnvironmentProblem, KeyError, TypeError):
+        kept = None
+    if kept is not None and kept != _checksum(path):
+        raise EnvironmentProblem(f"{path} was changed since the run began; put it back as it was")
+    files = read_json(path).get("files")
+    for name, checksum in files.items() if isinstance(files, dict) else ():
+        file = folder / name
+        if os.path.isfile(file) and checksum != _checksum(file):
+            raise EnvironmentProblem(
+                f"{file} was changed since the run began, and the weights are of a network trained before that; put it"
+                " back as it was"
+            )
+
+
+def _checksum(path: Path) -> str:
+    return hashlib.sha256(_read_bytes(path)).hexdigest()

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field, Strict, ValidationError, ValidationInfo, model_validator
 
-from archc.runtime.data.steps import STEPS, Step, describe_steps, read_steps
-from archc.runtime.errors import SettingsError
+from archc.runtime.data.steps import describe_steps, read_steps
+from archc.runtime.errors import Mistake, SettingsError
 from archc.runtime.methods import (
     CLOSED,
     OPTIMIZER_TITLES,
@@ -21,7 +21,7 @@ from archc.runtime.methods import (
     Positive,
     Schedule,
 )
-from archc.runtime.recipe_errors import explained, shown
+from archc.runtime.recipe_errors import WrongParts, explained, shown
 
 LARGEST_SEED = 2**63 - 1
 
@@ -36,13 +36,18 @@ class Checkpoints(BaseModel):
     """Within an epoch after every so many minutes; 0: only after epochs."""
 
 
+def _several(value: object) -> object:
+    """One word or number stands for a list of it."""
+    return (value,) if isinstance(value, str | float | int) and not isinstance(value, bool) else value
+
+
 class Normalize(BaseModel):
     """Mean and standard deviation of each channel, or one number for all, on the scale where black is 0 and white 1."""
 
     model_config = CLOSED
-    mean: Annotated[tuple[float, ...], Strict(False), Field(min_length=1)]
+    mean: Annotated[tuple[float, ...], Strict(False), Field(min_length=1), BeforeValidator(_several)]
     """Subtracted."""
-    std: Annotated[tuple[Positive, ...], Strict(False), Field(min_length=1)]
+    std: Annotated[tuple[Positive, ...], Strict(False), Field(min_length=1), BeforeValidator(_several)]
     """What is left is divided by it."""
 
     @model_validator(mode="after")
@@ -62,11 +67,6 @@ def _square(value: object) -> object:
     return (value, value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def _several(value: object) -> object:
-    """One word stands for a list of it."""
-    return (value,) if isinstance(value, str) else value
-
-
 def _no_number(value: object, info: ValidationInfo) -> object:
     """Python takes 1 for `True`, a recipe does not."""
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -77,35 +77,24 @@ def _no_number(value: object, info: ValidationInfo) -> object:
 def _weights(value: object) -> object:
     """A number for each name; one number alone is for every name."""
     named = value if isinstance(value, dict) else {"*": value}
+    mistakes = []
     for name, weight in named.items():
         number = isinstance(weight, int | float) and not isinstance(weight, bool) and 0 <= weight < float("inf")
         if not number or not isinstance(name, str):
-            what = f"aux_weights.{name}" if isinstance(value, dict) else "aux_weights"
-            raise ValueError(f"{what} must be a number of at least 0, or a mapping from names, found {shown(weight)}")
+            inside = (str(name),) if isinstance(value, dict) else ()
+            what = f"{'.'.join(('aux_weights', *inside))} must be a number of at least 0, or a mapping from names"
+            mistakes.append(Mistake(inside, f"{what}, found {shown(weight)}"))
+    if mistakes:
+        raise WrongParts(*mistakes)
     return named
-
-
-class _WrongStep(ValueError):
-    """A step of the augmentation that is wrong; `path` leads to it from `augment`, `of_key` says it is unknown."""
-
-    def __init__(self, message: str, *path: str) -> None:
-        super().__init__(message)
-        self.path, self.of_key = path, not set(path) <= set(STEPS)
 
 
 def _steps(value: object) -> dict[str, dict[str, Any]]:
     """The steps of an augmentation with all their arguments, however they were written."""
-    if isinstance(value, dict):
-        for name, given in value.items():
-            _read_steps({name: given}, str(name))
-    return {step.name: dict(step.values) for step in _read_steps(value)}
-
-
-def _read_steps(value: object, *path: str) -> tuple[Step, ...]:
     try:
-        return read_steps(value)
+        return {step.name: dict(step.values) for step in read_steps(value)}
     except SettingsError as error:
-        raise _WrongStep(str(error), *path) from None
+        raise WrongParts(*error.mistakes) from None
 
 
 class Settings(BaseModel):
@@ -158,13 +147,14 @@ class Settings(BaseModel):
     weight_decay: NotNegative = 0.01
     """Pull of the weights towards zero."""
     decay_all: bool = False
-    """Whether biases and norms (parameters with fewer than two axes) decay too."""
+    """Whether biases, norms and other vectors (class tokens, layer scales) decay too."""
     schedule: Annotated[Annotated[Schedule, Field(discriminator="name")], BeforeValidator(_by_name)] = OneCycle()
     """A name, or a mapping with `name` and the schedule's own arguments; see below."""
     clip: NotNegative = 1.0
     """Largest norm of the whole gradient; a longer one is shortened to it. 0 does not clip."""
     accumulate: Count = 1
-    """Batches whose gradients make one step: that of a batch so many times as large."""
+    """Batches whose gradients make one step: that of a batch so many times as large, but for a batch norm, which sees
+    them one by one. Batches with masks count by their labelled pixels."""
     ema: Part = 0.0
     """Memory of a running mean of the weights, which is then what is tested and kept; 0: no mean."""
     patience: Annotated[int, Field(ge=0)] = 0
@@ -173,8 +163,8 @@ class Settings(BaseModel):
     """When the run writes what it needs to go on: a mapping; see below."""
     init: Literal["xavier", "module"] = "xavier"
     """`xavier`: Xavier-uniform weights for every convolution and linear layer; `module`: as the network came, torch's
-    own. Where nothing is said it is `module` for an architecture that says `init` itself, and with `weights`, which come
-    before the `init` of a recipe that they are named over."""
+    own. Where nothing is said it is `module` for an architecture that says `init` itself, and with `weights`, which
+    come before the `init` of a recipe that they are named over."""
     freeze: Annotated[tuple[str, ...], Strict(False), BeforeValidator(_several)] = ()
     """Parameters that do not train: a name or a pattern such as `layer1.*`, or a list of them; a layer's name means all
     in it. A batch norm that is frozen keeps its statistics too, and `init` leaves frozen layers as they came."""
@@ -210,7 +200,8 @@ class Settings(BaseModel):
     @model_validator(mode="after")
     def _smoothing_needs_scores(self) -> Settings:
         if self.loss == "nll" and self.label_smoothing:
-            raise ValueError("label_smoothing is for loss cross_entropy, and the loss is nll")
+            wrong = "label_smoothing is for loss cross_entropy, and the loss is nll"
+            raise WrongParts(Mistake(("label_smoothing",), wrong, of_key=True))
         return self
 
     def as_dict(self) -> dict[str, Any]:

@@ -26,8 +26,8 @@ COUNTS = ("epoch", "taken", "step", "images")
 class RunningMean:
     """The exponential running mean of a module's weights, from those after the first step on.
 
-    A batch norm's statistics are averaged too, as those of the weights themselves do not fit averaged weights; whole
-    numbers are copied. torch's AveragedModel does the same, but waits for a GPU at every step.
+    A batch norm's statistics are averaged too, as those of the weights themselves do not fit averaged weights; other
+    buffers are copied. torch's AveragedModel does the like, but waits for a GPU at every step.
 
     >>> layer = nn.Linear(1, 1)
     >>> mean = RunningMean(layer, 0.75)
@@ -38,22 +38,29 @@ class RunningMean:
     2.0
     """
 
-    __slots__ = ("memory", "module")
+    __slots__ = ("averaged", "memory", "module")
 
     def __init__(self, module: nn.Module, memory: float) -> None:
         self.module, self.memory = copy.deepcopy(module), memory
+        norms = (layer for layer in self.module.modules() if isinstance(layer, nn.modules.batchnorm._NormBase))
+        wanted = {*self.module.parameters(), *(buffer for layer in norms for buffer in layer.buffers(recurse=False))}
+        whole = {tensor for tensor in wanted if not (tensor.is_floating_point() or tensor.is_complex())}
+        self.averaged = [tensor in wanted - whole for tensor in _tensors(self.module)]
 
     @torch.no_grad()
     def update(self, module: nn.Module, *, first: bool) -> None:
         """Takes the module's weights into the mean, at the first step in place of it."""
-        means, values = ([*part.parameters(), *part.buffers()] for part in (self.module, module))
-        pairs = [*zip(means, values, strict=True)]
-        blended = [pair for pair in pairs if not first and pair[0].is_floating_point()]
-        copied = [pair for pair in pairs if first or not pair[0].is_floating_point()]
+        blended, copied = list[tuple[Tensor, Tensor]](), list[tuple[Tensor, Tensor]]()
+        for averaged, *pair in zip(self.averaged, _tensors(self.module), _tensors(module), strict=True):
+            (blended if averaged and not first else copied).append((pair[0], pair[1]))
         if blended:
             torch._foreach_lerp_(*_columns(blended), 1 - self.memory)
         if copied:
             torch._foreach_copy_(*_columns(copied))
+
+
+def _tensors(module: nn.Module) -> list[Tensor]:
+    return [*module.parameters(), *module.buffers()]
 
 
 def _columns(pairs: list[tuple[Tensor, Tensor]]) -> tuple[list[Tensor], list[Tensor]]:

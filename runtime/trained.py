@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
 import torch
+from pydantic import BaseModel, Field, FiniteFloat, PositiveInt, ValidationError
 from torch import Tensor, nn
 
 from archc.runtime.data.augment import Augment
@@ -124,7 +127,9 @@ class Trained:
         """
         channels, height, width = self.own_size
         try:
-            return read_image(path, channels=channels, size=(height, width))[None]
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # Pillow's, of damaged metadata
+                return read_image(path, channels=channels, size=(height, width))[None]
         except BrokenImage as error:
             raise EnvironmentProblem(f"{path} cannot be read as a picture: {error}") from error
 
@@ -158,21 +163,37 @@ class Trained:
         return Augment(read_steps(self.settings.augment), size=self.shape[1:])
 
 
+Size = tuple[PositiveInt, PositiveInt, PositiveInt]
+
+
+class _DataFacts(BaseModel):
+    """What `run.json` says of the data, as far as a trained network needs it."""
+
+    classes: Annotated[list[str], Field(min_length=1)]
+    segmentation: bool
+    image_size: Size
+    own_size: Size
+    byte_mean: Annotated[list[FiniteFloat], Field(min_length=1)]
+    byte_std: Annotated[list[Annotated[FiniteFloat, Field(gt=0)]], Field(min_length=1)]
+
+
 def as_trained_in(folder: Path, module: nn.Module) -> Trained:
     """The module of a run, which has its weights, ready to be used as that run did.
 
     A run whose files are damaged raises `EnvironmentProblem`.
     """
-    about, settings = read_json(folder / "run.json"), Settings(**read_json(folder / "settings.json"))
+    about = read_json(folder / "run.json")
     try:
-        settings = as_chosen(settings, about)
-        data = about["data"]
-        channels, height, width = (int(size) for size in data["image_size"])
-        own_channels, own_height, own_width = (int(size) for size in data["own_size"])
-        mean, deviation = (torch.tensor([float(value) for value in data[name]]) for name in ("byte_mean", "byte_std"))
-        classes, segmentation = tuple(map(str, data["classes"])), bool(data["segmentation"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise EnvironmentProblem(f"{folder / 'run.json'} is damaged: {error!r} in what it says of the data") from None
+        settings = Settings(**read_json(folder / "settings.json"))
+    except SettingsError as error:
+        raise EnvironmentProblem(f"{folder / 'settings.json'} is damaged, or of another version: {error}") from None
+    settings = as_chosen(settings, about)
+    try:
+        data = _DataFacts.model_validate(about.get("data"))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, ("data", *first["loc"])))
+        raise EnvironmentProblem(f"{folder / 'run.json'} is damaged: {place}: {first['msg']}") from None
     try:
         machine = choose_machine(settings, module)
     except EnvironmentProblem:  # trained where there was another device
@@ -181,10 +202,10 @@ def as_trained_in(folder: Path, module: nn.Module) -> Trained:
         module=module.to(machine.device).eval(),
         settings=settings,
         machine=machine,
-        classes=classes,
-        segmentation=segmentation,
-        shape=(channels, height, width),
-        own_size=(own_channels, own_height, own_width),
-        mean=mean,
-        deviation=deviation,
+        classes=tuple(data.classes),
+        segmentation=data.segmentation,
+        shape=data.image_size,
+        own_size=data.own_size,
+        mean=torch.tensor(data.byte_mean),
+        deviation=torch.tensor(data.byte_std),
     )

@@ -15,6 +15,7 @@ from archc.runtime.data.resident import shuffled
 from archc.runtime.data.stream import ImageSet
 from archc.runtime.evaluate import Forward, computing
 from archc.runtime.freeze import train_mode
+from archc.runtime.guards import forked
 from archc.runtime.machine import Machine
 from archc.runtime.objective import Objective
 
@@ -39,7 +40,7 @@ def untouched(module: nn.Module, device: torch.device) -> Iterator[None]:
             tensor.data = data.clone()
         for parameter, _, _ in parameters:
             parameter.grad = None
-        with torch.random.fork_rng(devices=_gpus(device)):
+        with forked(device):
             yield
     finally:
         random.setstate(numbers)
@@ -78,7 +79,7 @@ class Trials:
         """The time of one forward and backward pass, of the module or of what was compiled from it."""
         self._lay_out(way)
         train_mode(self.module)
-        with torch.random.fork_rng(devices=_gpus(self.device)):  # each trial drops out the same
+        with forked(self.device):  # each trial drops out the same
             began = self._now()
             self._loss(way, forward or self.module).backward()
             took = self._now() - began
@@ -92,7 +93,7 @@ class Trials:
         for layer in self.module.modules():
             if isinstance(layer, _DropoutNd):
                 layer.eval()
-        with torch.no_grad(), torch.random.fork_rng(devices=_gpus(self.device)):
+        with torch.no_grad(), forked(self.device):
             return self._loss(way, self.module).item()
 
     def _lay_out(self, way: Machine) -> None:
@@ -108,7 +109,3 @@ class Trials:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         return self.clock()
-
-
-def _gpus(device: torch.device) -> list[torch.device]:
-    return [device] if device.type == "cuda" else []

@@ -62,7 +62,7 @@ RUNS: dict[str, tuple[Callable[[Path], object], type[Exception], str]] = {
     "a folder as text": (said(file=""), EnvironmentProblem, "has lost"),
     "a text with NUL": (said(file="a\0b"), EnvironmentProblem, "has lost"),
     "parameters as a list": (said(params=[1]), EnvironmentProblem, "damaged"),
-    "other parameters": (said(params={"num_classes": "7"}), EnvironmentProblem, "another network"),
+    "other parameters": (said(params={"num_classes": "7"}), EnvironmentProblem, "was changed since the run began"),
     "an unknown architecture": (said(name="\x1b[31m"), archc.ArchError, "has no architecture"),
     "a deep parameter": (said(params={"num_classes": "[" * 50_000}), archc.ArchError, "E0006"),
     "a lost text": (lambda run: (run / "zoo/d2l/lenet.arch").unlink(), EnvironmentProblem, "has lost"),

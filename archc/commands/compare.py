@@ -109,15 +109,15 @@ def command(
             found, its_title, its_status = _table(name, layer, out, quiet=quiet)
             compared += found
             title, status = title or its_title, status or its_status
-        elif os.path.isdir(name) and not is_run(Path(name)):
-            compared += [Compared(folder.name, folder) for folder in find_runs(Path(name))]
+        elif os.path.isdir(name) and not is_run(Path(name)) and (inside := find_runs(Path(name))):
+            compared += [Compared(folder.name, folder) for folder in inside]
         else:
             compared.append(_run(name))
+    called = [each.name for each in compared]
+    compared = [each if called.count(each.name) == 1 else Compared(str(each.folder), each.folder) for each in compared]
     reports = [read_run(each.folder) for each in compared]
     _complain(reports)
     rows = [row_of(each.name, report) for each, report in zip(compared, reports, strict=True)]
-    if not rows:
-        raise UsageProblem(f"there is no run in {', '.join(names)}")
     shown = [column for column in COLUMNS if column.key != "test_mean_iou" or any(row[column.key] for row in rows)]
     click.echo(listed(shown, rows, form))
     if output is not None:
@@ -191,9 +191,10 @@ def _draw(output: str, rows: list[dict[str, Any]], reports: "list[Report]", titl
     from archc.runtime.curves import Row, draw_comparison
 
     data = {row["data"] for row in rows if row["data"]}
-    title = (title or f"{len(rows)} runs") + (f" on {data.pop()}" if len(data) == 1 else "")
+    number = f"{len(rows)} run{'s' * (len(rows) != 1)}"
+    title = (title or number) + (f" on {data.pop()}" if len(data) == 1 else "")
     drawn = [
         Row(row["name"], report.records, row["images_per_second"]) for row, report in zip(rows, reports, strict=True)
     ]
     write_bytes(output, draw_comparison(drawn, title))
-    say(f"{output}: {len(rows)} runs")
+    say(f"{output}: {number}")

@@ -79,12 +79,14 @@ def show(
     """
     from archc.atomic import write_bytes
     from archc.runtime.data import load
+    from archc.runtime.data.augment import check_mixing
     from archc.runtime.data.steps import describe_steps, read_steps
 
     if output is not None and not output.lower().endswith(".png"):
         raise UsageProblem(f"the picture is written as PNG, and `{output}` does not end in .png")
     steps = read_steps(_parsed(augment))
     data = load(name, data_root)
+    check_mixing(steps, data)
     from archc.runtime.data.grid import sample_grid
 
     picture, shown = sample_grid(data, samples=samples, part=part, steps=steps, seed=seed)

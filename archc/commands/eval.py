@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from archc.dsl.render import escape
+from archc.dsl.render import columns_of, escape
+from archc.listing import aligned
 from archc.options import run_argument, which_option
 
 if TYPE_CHECKING:
@@ -69,7 +70,9 @@ def command(run: str, which: str, data: str | None, data_root: str | None, form:
         click.echo(matrix_csv(trained.classes, found.confusion))
     else:
         say(f"data {images.name}: {images.note}")
-        click.echo(headline(about) + "\n\n" + matrix_text(trained.classes, found.confusion))
+        click.echo(
+            headline(about) + "\n\n" + matrix_text(trained.classes, found.confusion, pixels=trained.segmentation)
+        )
 
 
 def headline(about: dict[str, Any]) -> str:
@@ -83,8 +86,10 @@ def headline(about: dict[str, Any]) -> str:
     )
 
 
-def matrix_text(classes: "Sequence[str]", confusion: "Tensor") -> str:
+def matrix_text(classes: "Sequence[str]", confusion: "Tensor", *, pixels: bool = False) -> str:
     """The confusion matrix [classes, classes + 1], or of many classes the pairs that are taken for each other most.
+
+    Of `pixels` it has the intersection / union of each class too.
 
     >>> import torch
     >>> print(matrix_text(("cat", "dog"), torch.tensor([[8, 2, 0], [1, 9, 0]])))
@@ -92,28 +97,40 @@ def matrix_text(classes: "Sequence[str]", confusion: "Tensor") -> str:
     cat            8    2  80.0%
     dog            1    9  90.0%
     """
-    totals, right = confusion.sum(1).tolist(), confusion.diagonal().tolist()
-    shares = [f"{good / total:.1%}" if total else "-" for good, total in zip(right, totals, strict=True)]
     if len(classes) > WIDEST:
         return _worst(classes, confusion)
     others = int(confusion[:, len(classes)].sum()) > 0  # a network with more scores than classes
-    names = [name if len(name) <= LONGEST else name[: LONGEST - 1] + "…" for name in map(escape, classes)]
-    headings = ["true \\ said", *names, *(["none"] if others else []), "right"]
+    names = [_short(escape(name)) for name in classes]
+    headings = ["true \\ said", *names, *(["none"] if others else []), "right", *(["IoU"] if pixels else [])]
     lines = [
-        [name, *map(str, row[: len(classes) + others]), share]
-        for name, row, share in zip(names, confusion.tolist(), shares, strict=True)
+        [name, *map(str, row[: len(classes) + others]), share, *([iou] if pixels else [])]
+        for name, row, share, iou in zip(names, confusion.tolist(), *_shares(confusion), strict=True)
     ]
-    widths = [max(map(len, column)) for column in zip(headings, *lines, strict=True)]
-    return "\n".join(
-        "  ".join(
-            [line[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True))]
-        )
-        for line in (headings, *lines)
+    return "\n".join(aligned([headings, *lines], [False, *[True] * (len(headings) - 1)]))
+
+
+def _shares(confusion: "Tensor") -> tuple[list[str], list[str]]:
+    """Of each class the part that is right, and intersection / union; a dash where there is nothing of it."""
+    right = confusion.diagonal().tolist()
+    there = confusion.sum(1).tolist()
+    either = [count + said - good for count, said, good in zip(there, confusion.sum(0).tolist(), right, strict=False)]
+    shares, ious = (
+        [f"{good / whole:.1%}" if whole else "-" for good, whole in zip(right, wholes, strict=True)]
+        for wholes in (there, either)
     )
+    return shares, ious
+
+
+def _short(name: str) -> str:
+    """The beginning of a name that is too long for the matrix."""
+    short = name
+    while columns_of(short) > LONGEST:
+        short = short.removesuffix("…")[:-1] + "…"
+    return short
 
 
 def _worst(classes: "Sequence[str]", confusion: "Tensor") -> str:
-    """The pairs of classes that are mixed up most, and how good the best and the worst classes are."""
+    """The pairs of classes that are mixed up most, and the classes that are right least often."""
     names = [*map(escape, classes), "none of them"]
     wrong = confusion.clone()
     wrong.fill_diagonal_(0)
@@ -124,6 +141,11 @@ def _worst(classes: "Sequence[str]", confusion: "Tensor") -> str:
         if value:
             total = int(confusion[true].sum())
             lines.append(f"  {names[true]} taken for {names[said]}: {value:,} of {total:,} ({value / total:.1%})")
+    counts = zip(names, confusion.diagonal().tolist(), confusion.sum(1).tolist(), strict=False)
+    least = sorted((good / total, name, good, total) for name, good, total in counts if 0 < total != good)
+    if least:
+        lines.append("right least often:")
+    lines += [f"  {name}: {good:,} of {total:,} ({part:.1%})" for part, name, good, total in least[:WORST]]
     return "\n".join(lines)
 
 

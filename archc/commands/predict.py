@@ -9,8 +9,6 @@ from archc.options import run_argument, which_option
 from archc.problems import EnvironmentProblem, UsageProblem
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from archc.runtime.trained import Trained
 
 MOST_SAMPLES = 2000
@@ -26,7 +24,8 @@ MOST_SAMPLES = 2000
 @click.option("--samples", type=click.IntRange(1, MOST_SAMPLES), help="Draw a grid of so many test images instead.")
 @click.option("-o", "output", metavar="PATH", help="Where the grid is written, as PNG; by default predictions.png.")
 @click.option("--seed", type=click.IntRange(0, 2**62), default=0, help="Another number shows other samples.")
-@click.option("--data-root", metavar="DIR", help="The folder that holds the run's data set, for --samples.")
+@click.option("--data", metavar="NAME", help="The set that --samples are of, or a folder; by default the run's own.")
+@click.option("--data-root", metavar="DIR", help="The folder that holds the data set, for --samples.")
 @click.option(
     "--format",
     "form",
@@ -43,6 +42,7 @@ def command(
     samples: int | None,
     output: str | None,
     seed: int,
+    data: str | None,
     data_root: str | None,
     form: str,
 ) -> int:
@@ -62,25 +62,24 @@ def command(
         raise UsageProblem("give pictures, or --samples N for a grid of test images" + (", not both" if images else ""))
     if images and output is not None:
         raise UsageProblem("-o is where --samples draws a grid; labels of pictures go to standard output")
-    from archc.runs import run_folder, trained_run
-
-    folder = run_folder(run)
-    if samples is not None:
-        _draw(folder, which, samples=samples, output=output or "predictions.png", seed=seed, data_root=data_root)
-        return 0
-    return _label(trained_run(folder, which), images, top=top, form=form)
-
-
-def _draw(folder: "Path", which: str, *, samples: int, output: str, seed: int, data_root: str | None) -> None:
+    if images and (data is not None or data_root is not None):
+        raise UsageProblem("--data and --data-root say where --samples come from; pictures are files")
     from archc.atomic import write_bytes
-    from archc.runs import data_of_run, trained_run
+    from archc.runs import data_of_run, run_folder, trained_run
 
+    output = output or "predictions.png"
     if not output.lower().endswith(".png"):
         raise UsageProblem(f"the grid is written as PNG, and `{output}` does not end in .png")
+    folder = run_folder(run)
     trained = trained_run(folder, which)
-    picture, shown = trained.sample_grid(data_of_run(folder, data_root=data_root), samples=samples, seed=seed)
+    if samples is None:
+        return _label(trained, images, top=top, form=form)
+    picture, shown = trained.sample_grid(
+        data_of_run(folder, data=data, data_root=data_root), samples=samples, seed=seed
+    )
     write_bytes(output, picture)
     click.echo(f"{output}: {shown}")
+    return 0
 
 
 def _label(trained: "Trained", images: tuple[str, ...], *, top: int, form: str) -> int:

@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from archc.runtime.data import color, geometry
-from archc.runtime.data.dataset import UNLABELLED
+from archc.runtime.data.dataset import UNLABELLED, Data
 from archc.runtime.data.resize import nearest, resize
 from archc.runtime.data.steps import Step, Value
 from archc.runtime.errors import SettingsError
@@ -22,6 +22,15 @@ ATTEMPTS = 10  # torchvision draws a rectangle this often before it gives up
 MIXING = ("mixup", "cutmix")
 FIXED = ("permute",)
 OUTLINES = ("crop", "resized_crop")
+
+
+def check_mixing(steps: tuple[Step, ...], data: Data) -> None:
+    """Refuses steps that mix labels, with `SettingsError`, for a set that labels each pixel."""
+    mixing = [step.name for step in steps if step.name in MIXING]
+    if mixing and data.segmentation:
+        raise SettingsError(
+            f"augment: {mixing[0]} mixes labels of whole images, and data set {data.name!r} labels each pixel"
+        )
 
 
 class Augment:

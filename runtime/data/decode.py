@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,13 +14,18 @@ from archc.runtime.errors import EnvironmentProblem
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 MOST_PIXELS = 1 << 26
 """A picture that claims more (8,192 x 8,192) is not decoded: a few bytes of a file can claim any number."""
 
 GREY = ("1", "L", "LA", "I", "I;16", "I;16L", "I;16B", "I;16N")
 MASK = ("1", "L", "P")
+
+
+ORIENTATION = 0x0112  # the EXIF tag with which a camera says how it was held
+TURNS = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE", 6: "ROTATE_270",
+         7: "TRANSVERSE", 8: "ROTATE_90"}  # fmt: skip
 
 
 class BrokenImage(Exception):
@@ -35,15 +41,17 @@ class Header(NamedTuple):
 
 
 def read_header(path: Path) -> Header:
-    """Size and colour of a picture, without decoding it; raises `BrokenImage`."""
+    """Size and colour of a picture as it is seen, without decoding it; raises `BrokenImage`."""
     with _opened(path) as image:
-        return Header((image.height, image.width), image.mode in GREY)
+        lies = _orientation(image) >= 5
+        return Header((image.width, image.height) if lies else (image.height, image.width), image.mode in GREY)
 
 
 def read_image(path: Path, *, channels: int, size: tuple[int, int]) -> Tensor:
     """A picture as uint8 [channels, height, width]; one of another size is scaled to cover `size`, its middle taken.
 
-    Transparency is dropped, 16 bits become 8, palettes and CMYK become RGB. Raises `BrokenImage`.
+    It is turned upright as its EXIF orientation says. Transparency is dropped, 16 bits become 8, palettes and CMYK
+    become RGB. Raises `BrokenImage`.
     """
     from PIL import Image
 
@@ -51,6 +59,8 @@ def read_image(path: Path, *, channels: int, size: tuple[int, int]) -> Tensor:
         try:
             picture = _eight_bits(image) if image.mode.startswith("I") or image.mode == "F" else image
             picture = picture.convert("L" if channels == 1 else "RGB")
+            if turn := TURNS.get(_orientation(image)):
+                picture = picture.transpose(Image.Transpose[turn])
             picture = _covering(picture, size, Image.Resampling.BILINEAR)
         except (OSError, SyntaxError, ValueError, TypeError, IndexError, EOFError, OverflowError, MemoryError) as error:
             raise BrokenImage(str(error) or type(error).__name__) from error
@@ -65,9 +75,12 @@ def read_mask(path: Path, *, size: tuple[int, int], expected: tuple[int, int]) -
     from PIL import Image
 
     with _opened(path) as image:
+        if image.format == "JPEG":
+            raise BrokenImage("a mask holds class numbers, and JPEG changes them; save it as PNG")
         if image.mode not in MASK:
             raise BrokenImage(
                 f"a mask holds class numbers, as grey levels or a palette of 8 bits; its mode is {image.mode}"
+                " (where all channels are equal, Pillow's .convert('L') makes one of them)"
             )
         if (image.height, image.width) != expected:
             found, wanted = f"{image.width}x{image.height}", f"{expected[1]}x{expected[0]}"
@@ -97,6 +110,17 @@ def _opened(path: Path) -> Image:
         image.close()
         raise BrokenImage(f"it claims {image.width}x{image.height} pixels, more than {MOST_PIXELS:,}")
     return image
+
+
+def _orientation(image: Image) -> int:
+    """The EXIF orientation, from 1 for upright to 8; what cannot be read is upright. TIFF's Pillow heeds itself."""
+    if "exif" not in image.info:
+        return 1
+    try:
+        number = image.getexif().get(ORIENTATION)
+    except (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, OverflowError, struct.error):
+        return 1
+    return number if isinstance(number, int) else 1
 
 
 def _eight_bits(image: Image) -> Image:

@@ -71,8 +71,8 @@ def fetch(name: str, root: Path) -> None:
             FETCHES[name](datasets, str(root))
     except (OSError, RuntimeError, ValueError) as error:  # no network, a wrong checksum, a damaged archive, a full disk
         raise EnvironmentProblem(
-            f"data set {name!r} could not be fetched to {root} ({error}); where there is no network, bring its files"
-            " there by hand: docs/data.md says which"
+            f"data set {name!r} could not be fetched to {root} ({' '.join(str(error).split())}); where there is no"
+            " network, bring its files there by hand: docs/data.md says which"
         ) from error
     finally:
         socket.setdefaulttimeout(before)

@@ -16,10 +16,15 @@ def missing(name: str, folder: Path, absent: Sequence[str], *, beneath: str) -> 
     """What is said when files of a set are not there.
 
     >>> str(missing("mnist", Path("MNIST/raw"), ["train-images-idx3-ubyte"], beneath="MNIST/raw"))
-    "data set 'mnist': MNIST/raw lacks train-images-idx3-ubyte. Give the folder that holds MNIST/raw/ with ..."
+    "data set 'mnist': there is no folder MNIST/raw. Give the folder that holds MNIST/raw/ with --data-root DIR, or ..."
     """
+    root = Path(str(folder).removesuffix(beneath))
+    for above in (root.parent, root.parent.parent):  # the set's own folder was given in place of the one that holds it
+        if all((above / beneath / file).is_file() for file in absent):
+            return EnvironmentProblem(f"data set {name!r} lies in {above / beneath}: give --data-root {above}")
+    lacks = f"{folder} lacks {', '.join(absent)}" if folder.is_dir() else f"there is no folder {folder}"
     return EnvironmentProblem(
-        f"data set {name!r}: {folder} lacks {', '.join(absent)}. Give the folder that holds {beneath}/ with"
+        f"data set {name!r}: {lacks}. Give the folder that holds {beneath}/ with"
         f" --data-root DIR, or fetch the set once: archc data fetch {name} --data-root DIR"
     )
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from archc.runtime.data.augment import Augment
 from archc.runtime.data.dataset import UNLABELLED, Data
+from archc.runtime.data.lettering import Lettering
 from archc.runtime.data.resize import nearest, resize
 from archc.runtime.data.steps import Step
 
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageDraw import ImageDraw
 
-CELL, MARGIN, LINE = 96, 6, 16  # pixels: the least side of an image, the space around it, the height of its caption
-SHORTENED = 14  # letters of a caption that fit below an image of that side
+# Pixels: the least side of an image, the space around it, the height of a line below it, the side of its mark.
+CELL, MARGIN, LINE, MARK = 144, 9, 22, 14
+WIDEST = 280  # pixels to which long captions widen a cell
 PAPER, INK = (255, 255, 255), (20, 20, 20)
-MOST_BESIDE = 6  # letters of a class beside which its probability has room
 RIGHT, WRONG = (0, 90, 160), (190, 70, 0)  # blue and orange: also for colour-blind readers
 # Okabe and Ito's colours, which colour-blind readers tell apart; a class further on takes one of them again.
 CLASS_COLORS = (
@@ -88,9 +89,8 @@ def prediction_grid(data: Data, probabilities: Tensor) -> tuple[bytes, str]:
     chances = probabilities.max(1).values.tolist()
     captions = []
     for truth, guessed, chance, good in zip(labels.tolist(), predicted.tolist(), chances, right, strict=True):
-        name = data.classes[guessed]
-        words = name if len(name) > MOST_BESIDE else f"{name}  {chance:.0%}"
-        captions.append(f"{words}\n{'' if good else f'is {data.classes[truth]}'}")
+        words = f"{data.classes[guessed]}  {chance:.0%}"
+        captions.append(words if good else f"{words}\nis {data.classes[truth]}")
     return draw_grid(images, captions, right=right), f"{sum(right)} of them right"
 
 
@@ -109,46 +109,64 @@ def draw_grid(
     >>> draw_grid(torch.zeros(3, 3, 8, 8, dtype=torch.uint8), ["a", "b", "c"])[:4]
     b'\\x89PNG'
     """
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image, ImageDraw
 
     count, _, height, width = images.shape
     scale = max(1, math.ceil(CELL / max(height, width)))
-    lines = 1 + max(caption.count("\n") for caption in captions)
-    wide, tall = max(width * scale, CELL) + 2 * MARGIN, height * scale + 2 * MARGIN + lines * LINE
-    columns = max(1, min(count, math.ceil(math.sqrt(count * 1.6))))
-    columns = together * math.ceil(columns / together)
-    sheet = Image.new(
-        "RGB", (columns * wide, math.ceil(count / columns) * tall + (LINE + 2 * MARGIN if legend else 0)), PAPER
-    )
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=12)
-    letters = SHORTENED * wide // (CELL + 2 * MARGIN)
-    for number, caption in enumerate(captions):
+    lettering = Lettering()
+    beside = MARK + 6 if right else 0
+    texts = [lettering.readable(caption).split("\n") for caption in captions]
+    longest = max((lettering.length(words) for lines in texts for words in lines), default=0) + beside
+    wide = max(width * scale, CELL, min(math.ceil(longest), WIDEST)) + 2 * MARGIN
+    lines = max(map(len, texts))
+    tall = height * scale + 2 * MARGIN + lines * LINE
+    columns = together * best_columns(math.ceil(count / together), together)
+    rows = math.ceil(count / columns)
+    sheet = Image.new("RGB", (columns * wide, rows * tall + (LINE + 2 * MARGIN if legend else 0)), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    for number, words in enumerate(texts):
         left, top = number % columns * wide, number // columns * tall
         tile = _picture(images[number]).resize((width * scale, height * scale), Image.Resampling.NEAREST)
         sheet.paste(tile, (left + (wide - tile.width) // 2, top + MARGIN))
-        ink = INK
-        if right:
-            ink = RIGHT if right[number] else WRONG
-            _mark(draw, left + MARGIN, top + tall - lines * LINE + 1, right[number], ink)
-        for line, words in enumerate(caption.split("\n")):
-            text = words if len(words) <= letters else words[: letters - 1] + "…"
-            draw.text((left + wide // 2, top + tall - (lines - line) * LINE), text, ink, font, anchor="ma")
+        ink = INK if not right else RIGHT if right[number] else WRONG
+        for line, whole in enumerate(words):
+            text = lettering.shortened(whole, wide - MARGIN - beside)
+            place = left + (wide - lettering.length(text)) / 2
+            base = top + tall - (lines - line) * LINE
+            if right and line == 0:
+                place += beside / 2
+                _mark(draw, int(place) - beside, base + 3, right[number], ink)
+            draw.text((place, base), text, ink, lettering.font(text))
     place = MARGIN
-    for number, name in enumerate(legend):
+    for number, name in enumerate(map(lettering.readable, legend)):
         base = sheet.height - LINE - MARGIN
-        draw.rectangle((place, base, place + 10, base + 10), CLASS_COLORS[number % len(CLASS_COLORS)])
-        draw.text((place + 14, base - 2), name, INK, font)
-        place += 24 + int(draw.textlength(name, font))
+        draw.rectangle((place, base + 3, place + MARK, base + 3 + MARK), CLASS_COLORS[number % len(CLASS_COLORS)])
+        draw.text((place + MARK + 6, base), name, INK, lettering.font(name))
+        place += MARK + 26 + math.ceil(lettering.length(name))
     content = io.BytesIO()
     sheet.save(content, "PNG")
     return content.getvalue()
 
 
+def best_columns(cells: int, together: int = 1) -> int:
+    """Columns for so many cells, each `together` times as wide as high: a wide sheet with few empty places.
+
+    >>> [best_columns(cells) for cells in (1, 3, 7, 20, 40)], best_columns(6, 3)
+    ([1, 3, 4, 5, 8], 2)
+    """
+    wanted = math.sqrt(cells * 1.6 / together)
+    choice = range(max(1, round(0.75 * wanted)), max(1, round(1.5 * wanted)) + 1)
+    return min(cells, min(choice, key=lambda columns: (-cells % columns / columns > 0.25, abs(columns - wanted))))
+
+
 def _mark(draw: ImageDraw, x: int, y: int, right: bool, ink: tuple[int, int, int]) -> None:
-    """A tick or a cross, 10 pixels wide: the font has neither."""
-    strokes = [[(0, 6), (3, 9), (9, 1)]] if right else [[(1, 1), (9, 9)], [(1, 9), (9, 1)]]
+    """A tick or a cross: no sign of a font, which may not have it."""
+    low, middle, high = 1, MARK // 3, MARK - 1
+    strokes = [[(0, MARK // 2), (middle, high), (high, low)]] if right else [
+        [(low, low), (high, high)], [(low, high), (high, low)],
+    ]  # fmt: skip
     for stroke in strokes:
-        draw.line([(x + across, y + down) for across, down in stroke], ink, width=2)
+        draw.line([(x + across, y + down) for across, down in stroke], ink, width=3)
 
 
 def _picture(image: Tensor) -> Image:

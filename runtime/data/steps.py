@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from difflib import get_close_matches
+import re
+from collections.abc import Iterator, Mapping
 from math import isfinite
 from typing import NamedTuple
 
-from archc.runtime.errors import SettingsError
+from archc.runtime.errors import Mistake, SettingsError
+from archc.runtime.recipe_errors import near, shown
 
 Value = float | tuple[float, float]
+Path = tuple[str, ...]
+
+_EXAMPLE = "{crop: {padding: 4}, flip: true}"
+_WITH_VALUE = re.compile(r"(\w+)\s*[=: ]\s*(\S+)")
 
 
 class Argument(NamedTuple):
@@ -113,14 +118,15 @@ def read_steps(value: object) -> tuple[Step, ...]:
     Traceback (most recent call last):
     archc.runtime.errors.SettingsError: augment: there is no step 'flop'; did you mean 'flip'?
     """
-    found = _steps(value)
+    mistakes: list[Mistake] = []
+    found = tuple(_steps(value, (), mistakes))
     names = [step.name for step in found]
-    for name in names:
-        if names.count(name) > 1:
-            raise SettingsError(f"augment: {name} is there twice")
-    sizes = [name for name in names if name in ("crop", "resized_crop")]
-    if len(sizes) > 1:
-        raise SettingsError("augment: crop and resized_crop both choose the part that is seen; take one of them")
+    mistakes += [Mistake((), f"augment: {name} is there twice") for name in STEPS if names.count(name) > 1]
+    if "crop" in names and "resized_crop" in names:
+        both = "augment: crop and resized_crop both choose the part that is seen; take one of them"
+        mistakes.append(Mistake((), both))
+    if mistakes:
+        raise SettingsError("\n".join(mistake.text for mistake in mistakes), mistakes=mistakes)
     return found
 
 
@@ -150,63 +156,69 @@ def show_value(value: Value) -> str:
     return f"{value:g}" if not isinstance(value, tuple) else f"[{value[0]:g}, {value[1]:g}]"
 
 
-def _steps(value: object) -> tuple[Step, ...]:
-    if value is None or value is False:
-        return ()
+def _steps(value: object, path: Path, mistakes: list[Mistake]) -> Iterator[Step]:
+    """The steps without the wrong ones, which become mistakes; `path` leads to the value from `augment`."""
+    if not path and (value is None or value is False):
+        return
     if isinstance(value, str):
-        return tuple(_step(name.strip(), True) for name in value.split(",") if name.strip())
-    if isinstance(value, Mapping):
-        return tuple(_step(str(name), given) for name, given in value.items() if given is not False)
-    if isinstance(value, list | tuple):
-        return tuple(step for entry in value for step in _entry(entry))
-    raise SettingsError(
-        f"augment must name steps ({', '.join(STEPS)}) with their arguments, such as"
-        f" {{crop: {{padding: 4}}, flip: true}}, found {value!r}"
-    )
+        value = [(name.strip(), True, path) for name in value.split(",") if name.strip()]
+    elif isinstance(value, Mapping):
+        value = [(str(name), given, (*path, str(name))) for name, given in value.items() if given is not False]
+    elif isinstance(value, list | tuple) and not path:
+        for number, entry in enumerate(value):
+            if isinstance(entry, Step):
+                yield entry
+            else:
+                yield from _steps(entry, (str(number),), mistakes)
+        return
+    else:
+        what = f"augment must name steps ({', '.join(STEPS)}) with their arguments, such as {_EXAMPLE}"
+        what = "augment: an entry of the list is a step's name or a mapping" if path else what
+        mistakes.append(Mistake(path, f"{what}, found {shown(value)}"))
+        return
+    for name, given, place in value:
+        step = _step(name, given, place, mistakes)
+        if step is not None:
+            yield step
 
 
-def _entry(entry: object) -> tuple[Step, ...]:
-    if isinstance(entry, Step):
-        return (entry,)
-    if isinstance(entry, str | Mapping):
-        return _steps(entry)
-    raise SettingsError(f"augment: an entry of the list is a step's name or a mapping, found {entry!r}")
-
-
-def _step(name: str, given: object) -> Step:
+def _step(name: str, given: object, path: Path, mistakes: list[Mistake]) -> Step | None:
     if name not in STEPS:
-        close = get_close_matches(name, STEPS, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(STEPS)}"
-        raise SettingsError(f"augment: there is no step {name!r}; {hint}")
-    kind = STEPS[name]
+        hint = near(name, STEPS) or f"; there are {', '.join(STEPS)}"
+        if (word := _WITH_VALUE.fullmatch(name)) and word[1] in STEPS:
+            hint = f"; with a value the step is written {{{word[1]}: {word[2]}}}"
+        mistakes.append(Mistake(path, f"augment: there is no step {shown(name)}{hint}", of_key=path[-1:] == (name,)))
+        return None
+    kind, before = STEPS[name], len(mistakes)
     if given is True or given is None:
         given = {}
     if not isinstance(given, Mapping):
         given = {kind.first: given}
     for key in given:
         if key not in kind.arguments:
-            close = get_close_matches(str(key), kind.arguments, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"it takes {', '.join(kind.arguments)}"
-            raise SettingsError(f"augment: {name} has no argument {key!r}; {hint}")
-    return Step(
-        name,
-        {
-            key: _checked(f"augment: {name}.{key}", given[key], argument) if key in given else argument.default
-            for key, argument in kind.arguments.items()
-        },
-    )
+            hint = near(str(key), kind.arguments) or f"; it takes {', '.join(kind.arguments)}"
+            mistakes.append(
+                Mistake((*path, str(key)), f"augment: {name} has no argument {shown(key)}{hint}", of_key=True)
+            )
+    values: dict[str, Value] = {}
+    for key, argument in kind.arguments.items():
+        try:
+            values[key] = _checked(given[key], argument) if key in given else argument.default
+        except ValueError as error:
+            mistakes.append(Mistake((*path, key), f"augment: {name}.{key} must be {error}, found {shown(given[key])}"))
+    return Step(name, values) if len(mistakes) == before else None
 
 
-def _checked(place: str, value: object, argument: Argument) -> Value:
+def _checked(value: object, argument: Argument) -> Value:
+    """The value of an argument; a `ValueError` says what it must be."""
     bounds = f"from {argument.least:g} to {argument.most:g}"
     if isinstance(argument.default, tuple):
         pair = list(value) if isinstance(value, list | tuple) else []
         if len(pair) != 2 or not all(_within(part, argument) for part in pair) or pair[0] > pair[1]:
-            raise SettingsError(f"{place} must be a range [smallest, largest] of numbers {bounds}, found {value!r}")
+            raise ValueError(f"a range [smallest, largest] of numbers {bounds}")
         return float(pair[0]), float(pair[1])
     if not _within(value, argument):
-        kind = "whole number" if argument.whole else "number"
-        raise SettingsError(f"{place} must be a {kind} {bounds}, found {value!r}")
+        raise ValueError(f"a {'whole number' if argument.whole else 'number'} {bounds}")
     assert isinstance(value, int | float)
     return value
 

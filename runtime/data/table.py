@@ -108,7 +108,7 @@ def load(name: str, root: Path | str | None = None) -> Data:
     torch.Size([1442, 1, 8, 8])
     >>> load("digit")
     Traceback (most recent call last):
-    archc.runtime.errors.SettingsError: no data set or folder is called 'digit'; did you mean 'digits'? There are: ...
+    archc.runtime.errors.SettingsError: no data set or folder is called 'digit'; did you mean 'digits'? There are ...
     """
     if name in SOURCES:
         source = SOURCES[name]
@@ -140,9 +140,9 @@ def checked_name(name: str) -> str:
 
 def _unknown(name: str) -> SettingsError:
     close = get_close_matches(name.lower().replace("_", "-"), SOURCES, n=1)
-    hint = f"did you mean {close[0]!r}? " if close else ""
+    hint = f"did you mean {close[0]!r}? There" if close else "there"
     return SettingsError(
-        f"no data set or folder is called {name!r}; {hint}There are: {', '.join(SOURCES)}, and any folder of images"
+        f"no data set or folder is called {name!r}; {hint} are {', '.join(SOURCES)}, and any folder of images"
     )
 
 

@@ -151,6 +151,17 @@ def test_runs_and_folders_of_runs(place: Path) -> None:
         "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | --- | ---: | ---: |",
     ]
     assert [line.split(" | ")[0] for line in lines[2:]] == ["| b", "| one", "| two"]
+    (place / "b").mkdir()  # not a run: the data set of one, say
+    found = call("b", "--format", "csv", "-o", "b.png")
+    assert (found.stdout.splitlines()[1].split(",")[0], found.stderr) == ("b", "b.png: 1 run\n")
+    found = call("b", "runs/a", "b", "--format", "csv")
+    assert [line.split(",")[0] for line in found.stdout.splitlines()[1:]] == ["runs/b", "one", "two", "runs/b"]
+    found = call("b", "archs", "--format", "csv")
+    assert (found.exit_code, found.stdout) == (2, "")
+    (place / "archs").mkdir()
+    found = call("b", "archs")
+    assert (found.exit_code, found.stdout) == (2, "")
+    assert "`archs` is a folder without a run in it" in found.stderr
 
 
 @pytest.mark.parametrize(
@@ -200,7 +211,7 @@ def test_a_wrong_table_is_refused_before_anything_is_trained(place: Path, text: 
         (["d2l/tabel"], "there is no run or table `d2l/tabel`; did you mean `d2l/table`?"),
         (["nothing"], "there is no run `nothing`; `archc runs` lists the runs"),
         (["nothing.yaml"], "cannot read the table `nothing.yaml`"),
-        (["."], "there is no run in ."),
+        (["."], "`.` is a folder without a run in it"),
         ([".", "--epochs", "3"], "--epochs, --set and --out are for a table"),
         (["two.yaml", "mnist/shuffled", "--out", "x"], "--out is the folder of one table"),
         (["two.yaml", "--epochs", "3", "--set", "epochs=4"], "--epochs and --set epochs say the same"),
@@ -219,7 +230,8 @@ def test_what_cannot_be_compared(place: Path, arguments: list[str], said: str) -
 def test_missing_data_ends_the_table(place: Path) -> None:
     found = call("d2l/table", "--data-root", "nowhere")
     assert found.exit_code == 3
-    assert "data set 'mnist': nowhere" in found.stderr
+    assert "error: data set 'mnist': " in found.stderr
+    assert "nowhere" in found.stderr
 
 
 def test_a_table_changes_no_default() -> None:

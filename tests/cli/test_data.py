@@ -1,6 +1,7 @@
 """`archc data`: the list, the grid, fetching, and what is said of wrong names, folders and steps."""
 
 import io
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ def test_show_writes_a_grid(place: Path) -> None:
     )
     assert "scikit-learn's handwritten digits" in result.stderr
     grid = Image.open("grid.png")
-    assert grid.size == (5 * 108, 3 * 124)
+    assert grid.size == (4 * 162, 3 * 184)
     assert len(grid.getcolors(100_000) or ()) > 20
 
 
@@ -52,23 +53,23 @@ def test_show_has_a_name_of_its_own_and_the_seed_decides(place: Path) -> None:
     assert len({first, other, (place / "synthetic.png").read_bytes()}) == 3
 
 
-@pytest.mark.parametrize("name", ["digits", "synthetic", "shapes"])
+STEPS = [
+    "crop, flip, rotate, color, erase",
+    "{resized_crop: {scale: [0.3, 1]}, permute: 3}",
+    "[flip, {crop: {resize: 100, padding: 0}}]",
+]
+
+
 @pytest.mark.parametrize(
-    "steps",
-    [
-        "crop, flip, rotate, color, erase",
-        "{resized_crop: {scale: [0.3, 1]}, permute: 3}",
-        "[flip, {crop: {resize: 100, padding: 0}}]",
-        "mixup, cutmix",
-    ],
+    ("name", "steps"),
+    [*product(("digits", "synthetic", "shapes"), STEPS), ("digits", "mixup, cutmix"), ("synthetic", "mixup, cutmix")],
 )
 def test_show_augmented(name: str, steps: str, place: Path) -> None:
     archc("data", "show", name, "-o", "plain.png")
     result = archc("data", "show", name, "-o", "changed.png", "--augment", steps)
     assert result.exit_code == 0, result.stderr
     assert "changed.png: 20 images, augmented: " in result.stdout
-    changed = (place / "changed.png").read_bytes()
-    assert (changed == (place / "plain.png").read_bytes()) == (name == "shapes" and "mixup" in steps)
+    assert (place / "changed.png").read_bytes() != (place / "plain.png").read_bytes()
 
 
 def test_show_masks_beside_their_images_with_a_legend() -> None:
@@ -101,6 +102,11 @@ def test_show_a_folder(place: Path) -> None:
         (["show", "digits", "--augment", "{flip: [}"], 2, "--augment takes names or a mapping"),
         (["show", "digits", "--augment", "{crop: {resize: 4}}"], 2, "crop.resize is 4, and images of 8x8"),
         (["show", "digits", "--augment", "[" * 100_000], 2, "--augment takes names or a mapping"),
+        (
+            ["show", "shapes", "--augment", "mixup"],
+            2,
+            "mixup mixes labels of whole images, and data set 'shapes' labels",
+        ),
         (["show", "digits", "--samples", "0"], 2, "--samples"),
         (["fetch", "digits", "--data-root", "x"], 2, "is not fetched"),
         (["fetch", "mnits", "--data-root", "x"], 2, "did you mean 'mnist'?"),
@@ -115,9 +121,13 @@ def test_what_is_wrong_is_said(arguments: list[str], status: int, message: str, 
     assert list(place.iterdir()) == []
 
 
+def test_without_a_command_the_help_is_shown() -> None:
+    assert archc("data").output.startswith("Usage: archc data")
+
+
 def test_fetch_says_why_not(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def offline(sets: object, root: str) -> None:
-        raise OSError("<urlopen error no route to host>")
+        raise OSError("<urlopen error\nno route to host>")
 
     monkeypatch.setitem(fetching.FETCHES, "cifar10", offline)
     result = archc("data", "fetch", "cifar10", "--data-root", "sets")

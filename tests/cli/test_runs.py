@@ -14,6 +14,7 @@ from PIL import Image
 import archc
 from archc.cli import main
 from archc.commands.eval import WIDEST, WORST, matrix_text
+from archc.dsl.render import columns_of
 from tests.cli.test_help import completed
 
 
@@ -41,10 +42,9 @@ def test_the_list_names_what_is_damaged(place: Path) -> None:
     (place / "runs" / "odd" / "run.json").write_text("{")
     found = call("runs")
     assert found.exit_code == 0
-    assert [line.split() for line in found.stdout.splitlines()[::2]] == [
-        ["run", "network", "data", "epochs", "of", "best", "accuracy", "started", "state"],
-        found.stdout.splitlines()[2].split(),
-    ]
+    assert found.stdout.split()[:9] == [
+        "run", "network", "data", "epochs", "of", "best", "accuracy", "started", "state",
+    ]  # fmt: skip
     assert found.stdout.splitlines()[2].split()[:5] == ["runs/lenet", "LeNet", "digits", "2", "2"]
     assert found.stdout.splitlines()[3].split() == ["runs/odd", "damaged"]
     assert found.stderr.startswith("damaged: runs/odd/run.json is damaged")
@@ -128,7 +128,87 @@ def test_a_run_that_lost_its_recipe_or_its_weights(place: Path) -> None:
     assert (found.exit_code, found.stderr) == (3, "error: runs/lenet/recipe.yaml is not there\n")
     assert call("eval", "lenet", "--data", "digits").exit_code == 0
     shutil.rmtree("runs/lenet/best")
-    assert call("eval", "lenet", "--data", "digits").exit_code == 3
+    found = call("eval", "lenet", "--data", "digits")
+    assert found.exit_code == 3
+    assert found.stderr == (
+        "error: runs/lenet/best holds no checkpoint: manifest.json is not there;"
+        " `--which last` takes the last weights\n"
+    )
+    assert call("eval", "lenet", "--data", "digits", "--which", "last").exit_code == 0
+    shutil.rmtree("runs/lenet/last")
+    assert "--which" not in call("eval", "lenet", "--data", "digits").stderr
+
+
+def changed(name: str, old: str, new: str) -> None:
+    path = Path("runs/lenet") / name
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("run.json", '"chosen": {', '"chosen": [], "x": {'),
+        ("run.json", '"byte_mean": [', '"byte_mean": [1, '),
+        ("settings.json", '"seed": 0', '"seed": 1'),
+        ("zoo/d2l/lenet.arch", "sigmoid", "tanh"),
+    ],
+)
+def test_a_run_with_a_changed_file_is_refused(place: Path, name: str, old: str, new: str) -> None:
+    changed(name, old, new)
+    for command in (["eval", "lenet"], ["predict", "lenet", "--samples", "3"]):
+        found = call(*command)
+        assert (found.exit_code, found.stdout) == (3, "")
+        assert f"error: runs/lenet/{name} was changed since the run began" in found.stderr
+    with pytest.raises(archc.runtime.EnvironmentProblem, match="was changed since the run began"):
+        archc.load("runs/lenet")
+    assert not Path("predictions.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"chosen": {', '"chosen": [], "x": {', "the run chose for itself: `chosen` must be a mapping of precision"),
+        ('"precision": "', '"precision": "x', "that the run chose for itself: precision must be one of auto"),
+        ('"image_size": [', '"image_size": [-28, 28, 28], "x": [', "data.image_size.0: Input should be greater than 0"),
+        ('"classes": [', '"classes": [3, ', "data.classes.0: Input should be a valid string"),
+    ],
+)
+def test_without_a_checkpoint_that_knows_better_facts_of_a_wrong_type_are_named(
+    place: Path, old: str, new: str, said: str
+) -> None:
+    shutil.rmtree("runs/lenet/last")
+    changed("run.json", old, new)
+    found = call("eval", "lenet")
+    assert (found.exit_code, found.stdout) == (3, "")
+    assert said in found.stderr
+
+
+def test_the_run_of_a_module_says_how_its_weights_are_loaded(place: Path) -> None:
+    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))
+    run = archc.runtime.fit(net, "digits", epochs=1, out="runs/module", quiet=True)
+    assert run._repr_png_() == Path("runs/module/curves.png").read_bytes()
+    assert repr(run).startswith("<Run runs/module: 1 of 1 epochs, best test accuracy 0.")
+    found = call("eval", "module")
+    assert found.exit_code == 2
+    assert "archc.runtime.load_weights(module, 'runs/module')" in found.stderr
+    shutil.rmtree("runs/module")
+    assert run._repr_png_() is None
+
+
+def test_data_that_lies_elsewhere_now(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("3", "5"):
+        (place / "photos" / name).mkdir(parents=True)
+        for number in range(5):
+            Image.new("RGB", (9, 12), (40 * number,) * 3).save(place / "photos" / name / f"{number}.png")
+    archc.train("d2l/lenet", data="photos", epochs=1, out="runs/photos", quiet=True)
+    (place / "photos").rename(place / "pictures")
+    found = call("eval", "runs/photos")
+    assert found.exit_code == 2
+    assert found.stderr.endswith("; the run was trained on 'photos': --data says where that is now\n")
+    found = call("predict", "runs/photos", "--samples", "2", "--data", "pictures")
+    assert found.stdout.startswith("predictions.png: 2 test images, ")
 
 
 def test_many_classes_show_the_worst_pairs() -> None:
@@ -138,9 +218,24 @@ def test_many_classes_show_the_worst_pairs() -> None:
         confusion[number, number + 1] = 2 * number
     confusion[0, WIDEST + 5] = 90
     lines = matrix_text(classes, confusion).splitlines()
-    assert len(lines) == 1 + WORST
+    assert len(lines) == 2 + 2 * WORST
     assert lines[1] == "  class 0 taken for none of them: 90 of 100 (90.0%)"
     assert lines[2] == "  class 12 taken for class 13: 24 of 34 (70.6%)"
+    assert lines[1 + WORST] == "right least often:"
+    assert lines[2 + WORST :][:2] == ["  class 0: 10 of 100 (10.0%)", "  class 12: 10 of 34 (29.4%)"]
+    assert matrix_text(classes, torch.eye(WIDEST + 5, WIDEST + 6, dtype=torch.int64)).count("\n") == 0
+
+
+def test_a_matrix_of_pixels_has_the_iou_and_wide_letters_take_two_columns() -> None:
+    confusion = torch.tensor([[3, 1, 0, 0], [0, 2, 0, 0], [0, 0, 0, 0]])
+    lines = matrix_text(("cat", "猫" * 9, "dog"), confusion, pixels=True).splitlines()
+    assert [line.split() for line in lines] == [
+        ["true", "\\", "said", "cat", "猫猫猫猫猫猫猫…", "dog", "right", "IoU"],
+        ["cat", "3", "1", "0", "75.0%", "75.0%"],
+        ["猫猫猫猫猫猫猫…", "0", "2", "0", "100.0%", "66.7%"],
+        ["dog", "0", "0", "0", "-", "-"],
+    ]
+    assert {columns_of(line) for line in lines} == {57}
 
 
 def test_a_matrix_cuts_long_names_and_knows_classes_without_images() -> None:
@@ -191,6 +286,7 @@ def test_predict_draws_samples(place: Path) -> None:
     [
         ([], "give pictures, or --samples N"),
         (["x.png", "--samples", "3"], "not both"),
+        (["x.png", "--data", "digits"], "--data and --data-root say where --samples come from"),
         (["x.png", "-o", "y.png"], "-o is where --samples draws a grid"),
         (["--samples", "3", "-o", "grid.jpg"], "does not end in .png"),
         (["--samples", "0"], "--samples"),

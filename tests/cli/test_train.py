@@ -194,7 +194,8 @@ def test_an_image_size_decides_the_symbols_of_an_input(tmp_path: Path) -> None:
     run = archc.train(net, epochs=1, image_size=[12, 10], out=tmp_path / "run")
     assert '"image_size": [\n      1,\n      12,\n      10\n    ]' in (run.folder / "run.json").read_text()
     fixed = train("d2l/lenet", "--set", "image_size=32", "--out", str(tmp_path / "no"))
-    assert (fixed.exit_code, fixed.stderr) == (2, "error: the network takes 1x28x28, and image_size asks for 32x32\n")
+    message = "the network takes 1x28x28, and image_size asks for 32x32; leave it out: images are brought to 1x28x28"
+    assert (fixed.exit_code, fixed.stderr) == (2, f"error: {message}\n")
     assert not (tmp_path / "no").exists()
 
 
@@ -212,6 +213,7 @@ def test_recipes_that_cannot_be_read(tmp_path: Path) -> None:
         recipe(tmp_path, "", "empty.yaml"): "a recipe is a mapping of settings, such as `lr: 0.1`; this holds nothing",
         recipe(tmp_path, "\ufefflr: 0", "mark.yaml"): f"{tmp_path}/mark.yaml:1:5: lr must be a number above 0, found 0",
         recipe(tmp_path, "lr: 0", "no-suffix"): f"{tmp_path}/no-suffix:1:5: lr must be a number above 0, found 0",
+        "d2l/table": "`d2l/table` is no recipe but a table of experiments: `archc compare d2l/table` takes it",
         "": "there is no recipe ``, neither a file nor in the zoo; the zoo has cifar/cnn, ",
         "a\0b.yaml": "cannot read the recipe `a\\0b.yaml`: no file has a NUL in its name",
     }

@@ -1,4 +1,4 @@
-"""Folders of images: every layout and mode, broken pictures, masks, and the cache of what was decoded."""
+"""Folders of images: every mode, broken pictures, and the cache of what was decoded."""
 
 import os
 import struct
@@ -10,43 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from archc.runtime import EnvironmentProblem, SettingsError
 from archc.runtime.data import cache, load
 from archc.runtime.data.decode import BrokenImage, read_header, read_image
-
-RANDOM = np.random.default_rng(1)
+from tests.runtime.pictures import classes, picture
 
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path / "cache" / "archc"
-
-
-def picture(path: Path, *, mode: str = "RGB", size: tuple[int, int] = (8, 6), level: int | None = None) -> Path:
-    """A picture of noise, or of one level, in the file format of its suffix."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    channels = len(Image.new(mode, (1, 1)).getbands())
-    shape = (size[1], size[0]) if channels == 1 else (size[1], size[0], channels)
-    pixels = RANDOM.integers(0, 256, shape, dtype=np.uint8) if level is None else np.full(shape, level, np.uint8)
-    if mode == "I;16":
-        Image.fromarray(pixels.astype(np.uint16) * 257).save(path)
-    elif mode in ("1", "P"):
-        Image.fromarray(pixels).convert(mode).save(path)
-    else:
-        Image.fromarray(pixels, mode).save(path) if mode != "CMYK" else Image.new(mode, size, (0, 255, 255, 0)).save(
-            path
-        )
-    return path
-
-
-def classes(folder: Path, *, count: int = 5, names: tuple[str, ...] = ("cat", "dog")) -> Path:
-    for level, name in enumerate(names):
-        for number in range(count):
-            picture(folder / name / f"{number}.png", level=50 * level + number)
-    return folder
 
 
 def claiming(width: int, height: int) -> bytes:
@@ -72,15 +47,6 @@ def test_a_folder_of_classes_is_split(tmp_path: Path) -> None:
     for image, label in zip(data.train_images, data.train_labels, strict=True):
         assert int(image[0, 0, 0]) // 50 == int(label)
     assert torch.equal(load(str(tmp_path / "pets")).test_images, data.test_images)
-
-
-@pytest.mark.parametrize("test", ["test", "val", "validation"])
-def test_a_folder_with_its_own_test_part(test: str, tmp_path: Path) -> None:
-    classes(tmp_path / "train", count=3)
-    classes(tmp_path / test, count=2, names=("cat",))
-    data = load(f"{tmp_path}/")
-    assert (len(data.train_images), len(data.test_images), data.test_labels.tolist()) == (6, 2, [0, 0])
-    assert f"its own part {test}" in data.note
 
 
 def test_a_name_is_a_set_and_a_path_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,31 +147,32 @@ def test_a_header_is_enough_to_refuse_a_claim(tmp_path: Path) -> None:
 
 
 def test_no_image_can_be_read(tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "x.jpg").write_text("no")
+    for name in ("a/x.jpg", "b/x.jpg", "b/y.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("no")
     with pytest.raises(EnvironmentProblem, match=r"no image can be read, and .*a/x\.jpg is the first of them"):
         load(str(tmp_path))
 
 
-def test_folders_that_cannot_be_right(tmp_path: Path) -> None:
-    def refused(path: Path, message: str, error: type[Exception] = EnvironmentProblem) -> None:
-        with pytest.raises(error, match=message):
-            load(str(path))
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_photo_stands_as_the_camera_was_held(orientation: int, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    lying = Image.new("RGB", (16, 8))
+    lying.paste((255, 255, 255), (0, 0, 8, 4))
+    lying.save(tmp_path / "x.jpg", exif=exif, quality=100)
+    upright = ImageOps.exif_transpose(Image.open(tmp_path / "x.jpg"))
+    size = (upright.height, upright.width)
+    assert read_header(tmp_path / "x.jpg").size == size
+    found = read_image(tmp_path / "x.jpg", channels=3, size=size)
+    assert torch.equal(found, torch.from_numpy(np.array(upright)).permute(2, 0, 1))
 
-    (tmp_path / "nothing").mkdir()
-    refused(tmp_path / "nothing", "nothing holds no folder of a class; images lie in FOLDER/CLASS/")
-    picture(tmp_path / "flat" / "a.png")
-    refused(tmp_path / "flat", "holds no folder of a class")
-    (classes(tmp_path / "empty") / "emu").mkdir()
-    refused(tmp_path / "empty", "emu holds no image of class 'emu'.*fill the folder or delete it")
-    classes(tmp_path / "other" / "train")
-    classes(tmp_path / "other" / "test", names=("cat", "emu"))
-    refused(tmp_path / "other", "there is no class 'emu' in the training part, whose classes are cat, dog")
-    (tmp_path / "set.zip").write_bytes(b"PK")
-    refused(tmp_path / "set.zip", "unpack it, archc opens no archives", SettingsError)
-    classes(tmp_path / "alone", count=1)
-    refused(tmp_path / "alone", "test part: there are no images")
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
+def test_a_damaged_orientation_is_none(tmp_path: Path) -> None:
+    picture(tmp_path / "x.jpg")
+    Image.open(tmp_path / "x.jpg").save(tmp_path / "y.jpg", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff")
+    assert read_header(tmp_path / "y.jpg").size == (6, 8)
 
 
 def test_pipes_hidden_files_and_other_files_are_not_opened(tmp_path: Path) -> None:
@@ -217,65 +184,22 @@ def test_pipes_hidden_files_and_other_files_are_not_opened(tmp_path: Path) -> No
     picture(tmp_path / "cat" / "deeper" / "9.PNG")
     data = load(str(tmp_path))
     assert len(data.train_images) + len(data.test_images) == 11
+    assert "; 1 other files not read (notes.txt is one)" in data.note
+
+
+def test_names_that_a_terminal_would_obey_are_shown_harmlessly(tmp_path: Path) -> None:
+    classes(tmp_path, count=15, names=("cat", "do\x1b[31mg"))
+    os.rename(bytes(tmp_path / "cat"), bytes(tmp_path) + b"/c\xfft")
+    (tmp_path / "do\x1b[31mg" / "a\nb.png").write_bytes(b"x")
+    data = load(str(tmp_path))
+    assert data.classes == ("c\\udcfft", "do\\x1b[31mg")
+    assert r"1 broken left out (a\nb.png is one: it is no picture)" in data.note
 
 
 def test_a_dead_link_is_a_broken_image(tmp_path: Path) -> None:
     classes(tmp_path, count=15)
     (tmp_path / "cat" / "x.png").symlink_to(tmp_path / "gone.png")
     assert "1 broken left out (x.png is one: No such file" in load(str(tmp_path)).note
-
-
-# ---- masks
-
-
-def scene(folder: Path, *, count: int = 5, mask: str = "L", levels: tuple[int, ...] = (0, 1, 2)) -> Path:
-    for number in range(count):
-        picture(folder / "images" / f"{number}.jpg")
-        numbers = np.resize(np.array(levels, np.uint8), (6, 8))
-        image = Image.fromarray(numbers)
-        if mask == "P":
-            image.putpalette([value % 256 for value in range(768)])
-        (folder / "masks").mkdir(exist_ok=True)
-        image.save(folder / "masks" / f"{number}.png")
-    return folder
-
-
-@pytest.mark.parametrize("mask", ["L", "P"])
-def test_images_with_masks(mask: str, tmp_path: Path) -> None:
-    data = load(str(scene(tmp_path, mask=mask, levels=(0, 1, 2, 255))))
-    assert data.segmentation
-    assert (len(data.train_images), len(data.test_images), data.classes) == (4, 1, ("0", "1", "2"))
-    assert data.train_labels[0].flatten()[:5].tolist() == [0, 1, 2, 255, 0]
-    (tmp_path / "classes.txt").write_text("ground\nroad\nsky\ntree\n")
-    assert load(str(tmp_path)).classes == ("ground", "road", "sky", "tree")
-    (tmp_path / "classes.txt").write_text("ground\nroad\n")
-    with pytest.raises(EnvironmentProblem, match=r"a mask holds class 2, but .*classes.txt names 2 classes"):
-        load(str(tmp_path))
-
-
-def test_masks_with_their_own_test_part_and_of_two_values(tmp_path: Path) -> None:
-    scene(tmp_path / "train", levels=(0, 255))
-    scene(tmp_path / "test", count=2, levels=(0, 255))
-    data = load(str(tmp_path))
-    assert (len(data.test_images), data.num_classes) == (2, 2)
-    assert data.train_labels.unique().tolist() == [0, 1]
-    assert "taken as classes 0 and 1" in data.note
-
-
-def test_wrong_masks_stop_and_are_named(tmp_path: Path) -> None:
-    def refused(message: str) -> None:
-        with pytest.raises(EnvironmentProblem, match=message):
-            load(str(tmp_path))
-
-    mask = scene(tmp_path) / "masks" / "3.png"
-    picture(mask, mode="L", size=(9, 6))
-    refused(r"3\.png: the mask is 9x6 and its image 8x6 \(width x height\)")
-    picture(mask, mode="RGB")
-    refused(r"3\.png: a mask holds class numbers.* its mode is RGB")
-    mask.write_bytes(b"x")
-    refused(r"3\.png: it is no picture")
-    mask.unlink()
-    refused(r"images/3\.jpg has no mask: .*masks/3\.png is not there")
 
 
 # ---- the cache

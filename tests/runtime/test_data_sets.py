@@ -238,10 +238,17 @@ def test_damaged_stl10(file: str, content: bytes, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [name for name, source in SOURCES.items() if source.place])
 def test_a_missing_set_says_where_and_how(name: str, tmp_path: Path) -> None:
-    with pytest.raises(EnvironmentProblem, match=f"lacks .*--data-root DIR, .* archc data fetch {name} --data-root"):
+    with pytest.raises(EnvironmentProblem, match=f"(lacks|there is no) .*--data-root DIR, .* data fetch {name} --data"):
         load(name, tmp_path)
     with pytest.raises(EnvironmentProblem, match="--data-root DIR"):
         load(name)
+
+
+@pytest.mark.parametrize("given", ["stl10_binary", "stl10_binary/deeper"])
+def test_a_root_that_lies_too_deep_is_put_right(given: str, tmp_path: Path) -> None:
+    stl10(tmp_path)
+    with pytest.raises(EnvironmentProblem, match=f"'stl10' lies in .*/stl10_binary: give --data-root {tmp_path}$"):
+        load("stl10", tmp_path / given)
 
 
 def test_every_set_that_needs_files_can_be_fetched() -> None:

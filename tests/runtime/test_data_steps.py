@@ -316,7 +316,8 @@ def test_steps_read_from_every_form() -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (True, r"augment must name steps \(crop, .* found True"),
+        (True, r"augment must name steps \(crop, .* found true"),
+        (["crop", None], "an entry of the list is a step's name or a mapping, found null"),
         (["crop", 3], "an entry of the list is a step's name or a mapping, found 3"),
         ({"crop": {"pading": 4}}, r"crop has no argument 'pading'; did you mean 'padding'\?"),
         ({"crop": 1.5}, "augment: crop.padding must be a whole number from 0 to 1024, found 1.5"),

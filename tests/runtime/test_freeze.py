@@ -43,6 +43,17 @@ def test_a_norm_with_a_parameter_that_trains_is_in_training_mode() -> None:
     assert text == "8 of 178 parameters are frozen, batch norms with their statistics"
 
 
+@pytest.mark.parametrize("pattern", ["0.weight", "2", "2.*"])
+def test_a_shared_weight_is_frozen_by_any_of_its_names(pattern: str) -> None:
+    net = nn.Sequential(nn.Linear(3, 3, bias=False), nn.Tanh(), nn.Linear(3, 3, bias=False), nn.Linear(3, 2))
+    net[2].weight = net[0].weight
+    with frozen(net, [pattern]) as text:
+        assert [name for name, value in net.named_parameters() if value.requires_grad] == ["3.weight", "3.bias"]
+    assert text == "9 of 17 parameters are frozen"
+    with pytest.raises(SettingsError, match="leaves nothing to train"), frozen(net, [pattern, "3"]):
+        pass
+
+
 def test_what_was_frozen_before_stays_so() -> None:
     net = toy_net()
     net.get_submodule("0").requires_grad_(False)

@@ -56,6 +56,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "fp16": {"precision": "fp16"},
     "sgd": {"optimizer": {"name": "sgd", "momentum": 0.9}},
     "not fused": {"optimizer": "nadam"},
+    "muon": {"optimizer": "muon"},
     "averaged": {"ema": 0.9},
     "accumulated": {"accumulate": 2},
     "not clipped": {"clip": 0},
@@ -79,8 +80,9 @@ def test_within_an_epoch_nothing_waits(tmp_path: Path, no_waiting: NoWaiting, va
 def test_masks_and_their_confusion_do_not_wait(tmp_path: Path, no_waiting: NoWaiting) -> None:
     data = make_shapes(training=24, test=8)
     net = nn.Conv2d(data.channels, data.num_classes, 3, padding=1)
-    fit(net, data, **GPU, augment=GEOMETRY, out=tmp_path / "run", watch=no_waiting)
-    assert no_waiting.steps == 6
+    for steps, accumulate in ((6, 1), (10, 2)):  # of both runs
+        fit(net, data, **GPU, augment=GEOMETRY, accumulate=accumulate, out=tmp_path / str(steps), watch=no_waiting)
+        assert no_waiting.steps == steps
 
 
 def test_a_set_that_streams_does_not_wait(

@@ -137,4 +137,6 @@ def test_every_history_can_be_drawn(epochs: int, measured: dict[str, float]) -> 
     assert draw_run(records, "$x_{y$ is no formula").startswith(b"\x89PNG")
     rows = [Row(f"row {number}", records, 10.0**number) for number in range(12)] + [Row("empty", [], None)]
     assert draw_comparison(rows, "many").startswith(b"\x89PNG")
+    long = [Row(f"a name that is long, number {number}, 猫", records, 10.0**number) for number in range(16)]
+    assert draw_comparison(long, "long names have room, for a layout without room warns").startswith(b"\x89PNG")
     assert draw_comparison([Row("empty", [], None)], "none").startswith(b"\x89PNG")

@@ -33,7 +33,7 @@ def test_it_learns_what_can_be_learnt(tmp_path: Path, optimizer: str, lr: float,
 
 def test_nothing_is_learnt_without_the_optimizer_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The test above can fail: it is the step that makes the loss fall."""
-    monkeypatch.setattr(GuardedOptimizer, "step", lambda self, loss, *, lr: self.optimizer.zero_grad())
+    monkeypatch.setattr(GuardedOptimizer, "step", lambda self, *loss, **how: self.optimizer.zero_grad())
     run = run_toy(tmp_path)
     assert run.metrics[-1].loss > 0.6 * run.metrics[0].loss
 
@@ -89,8 +89,40 @@ def test_a_single_left_over_image_does_not_meet_batch_norm_alone(tmp_path: Path)
     net = nn.Sequential(nn.Flatten(), nn.Linear(16, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
     run = fit(net, toy_data(17), settings=Settings(**{**QUICK, "epochs": 1}), out=tmp_path, watch=Silent())
     assert run.metrics[0].images_per_second * run.metrics[0].train_seconds == pytest.approx(17)
-    with pytest.raises(SettingsError, match="batch_size must be at least 2 for a network with batch norm"):
-        fit(net, toy_data(17), settings=Settings(batch_size=1), out=tmp_path / "next", watch=Silent())
+    for count, size in ((17, 1), (1, 8)):
+        with pytest.raises(
+            SettingsError, match=r"batch norm has one value per channel .* must be at least 2, and there"
+        ):
+            fit(net, toy_data(count), settings=Settings(batch_size=size), out=tmp_path / "next", watch=Silent())
+    assert not (tmp_path / "next").exists()
+
+
+@pytest.mark.parametrize(
+    ("net", "freeze"), [(toy_net(), ()), (nn.Sequential(nn.Flatten(), nn.BatchNorm1d(16), nn.Linear(16, 2)), "1")]
+)
+def test_a_batch_norm_of_maps_or_a_frozen_one_takes_images_one_by_one(
+    tmp_path: Path, net: nn.Module, freeze: Any
+) -> None:
+    run = run_toy(tmp_path, net, batch_size=1, epochs=2, freeze=freeze)
+    assert run.metrics[-1].loss < run.metrics[0].loss
+
+
+class Table(nn.Module):
+    """Computes a table at its first call, and keeps it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.table = nn.Linear(16, 2), list[Tensor]()
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.table = self.table or [torch.arange(2.0) + 1]
+        scores: Tensor = self.layer(x.flatten(1))
+        return scores * self.table[0]
+
+
+def test_what_a_network_keeps_from_its_first_call_can_be_trained_with(tmp_path: Path) -> None:
+    run = run_toy(tmp_path, Table())
+    assert run.metrics[-1].loss < 0.5 * run.metrics[0].loss
 
 
 class Poison(nn.Module):
@@ -193,10 +225,27 @@ def test_xavier_weights_are_within_their_bound_and_biases_are_torchs() -> None:
     assert same(before, state_of(net))
 
 
-def test_biases_and_norms_do_not_decay() -> None:
-    groups = build_optimizer(toy_net(), Settings(weight_decay=0.3)).param_groups
-    decays = {p.ndim >= 2: group["weight_decay"] for group in groups for p in group["params"]}
-    assert decays == {True: 0.3, False: 0.0}
+class Patches(nn.Module):
+    """The parameters of a vision transformer that are no plain weights, and two layers with a single row."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.norm, self.maps = nn.Conv2d(1, 1, 4, 4), nn.LayerNorm(4), nn.LayerNorm([2, 3, 4])
+        self.token, self.positions = nn.Parameter(torch.zeros(1, 1, 4)), nn.Parameter(torch.zeros(1, 5, 4))
+        self.scale, self.table = nn.Parameter(torch.ones(4, 1, 1)), nn.Parameter(torch.zeros(9, 4))
+        self.attention, self.head = nn.MultiheadAttention(4, 2), nn.Linear(4, 1)
+
+
+@pytest.mark.parametrize("decay_all", [False, True])
+def test_biases_norms_and_vectors_do_not_decay(*, decay_all: bool) -> None:
+    net = Patches()
+    groups = build_optimizer(net, Settings(weight_decay=0.3, decay_all=decay_all)).param_groups
+    found = {p: (group["weight_decay"], group["scale"]) for group in groups for p in group["params"]}
+    weights = [name for name, p in net.named_parameters() if found[p][0]]
+    scaled = [name for name, p in net.named_parameters() if found[p][1] != 1]
+    assert scaled == ["table", "stem.weight", "attention.in_proj_weight", "attention.out_proj.weight", "head.weight"]
+    assert weights == ([name for name, _ in net.named_parameters()] if decay_all else scaled)
+    assert {decay for decay, _ in found.values()} == ({0.3} if decay_all else {0.3, 0.0})
 
 
 def test_rates_follow_the_fan_for_adam_and_not_for_sgd() -> None:
@@ -208,16 +257,21 @@ def test_rates_follow_the_fan_for_adam_and_not_for_sgd() -> None:
     assert scales(lr_scaling="none") == scales(optimizer="sgd") == {2: 1.0, 1: 1.0}
 
 
-def test_one_cycle_is_torchs() -> None:
+@pytest.mark.parametrize("steps", [7, 101])
+@pytest.mark.parametrize("warmup", [0.1, 0.3, 0.77])
+def test_one_cycle_is_torchs(warmup: float, steps: int) -> None:
     layer = nn.Linear(1, 1)
     optimizer = torch.optim.SGD(layer.parameters(), lr=0.5)
-    theirs = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.5, total_steps=101, final_div_factor=1e9)
-    settings = Settings(lr=0.5)
-    for step in range(101):
-        # torch counts its warm-up from step 0 to 0.3 * 101 - 1, ours is exactly 0.3 of the way
-        assert learning_rate(step, 101, settings) == pytest.approx(theirs.get_last_lr()[0], abs=0.02)
+    # The peak of torch's is one step before that part of all steps, ours at that part of the way to the last one.
+    part = (warmup * (steps - 1) + 1) / steps
+    theirs = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, 0.5, total_steps=steps, pct_start=part, final_div_factor=1e9
+    )
+    settings = Settings(lr=0.5, schedule={"name": "one_cycle", "warmup": warmup})
+    for step in range(steps):
+        assert learning_rate(step, steps, settings) == pytest.approx(theirs.get_last_lr()[0], abs=1e-7)
         optimizer.step()
-        if step < 100:
+        if step < steps - 1:
             theirs.step()
 
 

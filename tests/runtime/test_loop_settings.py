@@ -1,6 +1,7 @@
 """Each setting of the loop, beside the same in plain torch."""
 
 import io
+import math
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from archc.runtime import Settings, SettingsError, fit, load_weights
 from archc.runtime.evaluate import shown
 from archc.runtime.trained import as_trained_in
 from archc.runtime.watch import Lines, Progress, Silent
-from tests.runtime.toys import same, state_of, toy_data, toy_net
+from tests.runtime.toys import Weights, same, state_of, toy_data, toy_net
 
 PLAIN: dict[str, Any] = {
     "epochs": 3, "batch_size": 8, "optimizer": "sgd", "lr": 0.1, "schedule": "constant", "weight_decay": 0, "clip": 0,
@@ -88,16 +89,6 @@ def test_accumulating_is_a_larger_batch(tmp_path: Path, optimizer: str) -> None:
     assert not close(state_of(parts), state_of(single))
 
 
-class Weights(Silent):
-    """Notes the weights of a module after each step."""
-
-    def __init__(self, module: nn.Module) -> None:
-        self.module, self.steps = module, list[dict[str, Tensor]]()
-
-    def step(self, progress: Progress) -> None:
-        self.steps.append(state_of(self.module))
-
-
 def test_the_mean_of_the_weights_is_what_is_tested_and_kept(tmp_path: Path) -> None:
     net, kept = toy_net(), toy_net()
     watch = Weights(net)
@@ -116,6 +107,35 @@ def test_the_mean_of_the_weights_is_what_is_tested_and_kept(tmp_path: Path) -> N
     with torch.no_grad():
         loss = F.cross_entropy(kept.eval()(images), data.test_labels).item()
     assert run.metrics[-1].test_loss == pytest.approx(loss, rel=1e-3)
+
+
+class Odd(nn.Module):
+    """Weights that are complex, a mask with infinities, a buffer that is no mean of anything."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(16, 2, dtype=torch.complex64))
+        self.mask, self.calls = nn.Buffer(torch.tensor([0.0, -math.inf]), persistent=False), nn.Buffer(torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls.add_(int(self.training))
+        scores = (x.flatten(1).to(self.weight.dtype) @ self.weight).abs()
+        return scores * (self.mask.softmax(0)[0])
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw", "rmsprop"])
+def test_the_mean_is_one_of_weights_and_not_of_other_buffers(tmp_path: Path, optimizer: str) -> None:
+    torch.manual_seed(3)
+    net = Odd()
+    nn.init.normal_(net.weight)
+    watch = Weights(net)
+    run = run_toy(tmp_path, net, watch, ema=0.5, optimizer=optimizer, lr=0.01)
+    mean = watch.steps[0]["weight"]
+    for weights in watch.steps[1:]:
+        mean = 0.5 * mean + 0.5 * weights["weight"]
+    assert torch.allclose(net.weight, mean, atol=1e-6)
+    assert net.calls == 15
+    assert run.metrics[-1].loss < 0.9 * run.metrics[0].loss
 
 
 def test_patience_ends_a_run_that_gets_no_better(tmp_path: Path) -> None:
@@ -275,6 +295,12 @@ def test_deterministic_holds_for_the_run_and_no_longer(tmp_path: Path) -> None:
         run_toy(tmp_path / str(wanted), watch=watch, deterministic=wanted)
         assert watch.seen == {wanted}
         assert not torch.are_deterministic_algorithms_enabled()
+    torch.set_deterministic_debug_mode("warn")
+    try:
+        run_toy(tmp_path / "warn", deterministic=True)
+        assert torch.is_deterministic_algorithms_warn_only_enabled()
+    finally:
+        torch.set_deterministic_debug_mode("default")
     with pytest.raises(SettingsError, match="deterministic: torch's put_ does not repeat itself bit for bit here"):
         run_toy(tmp_path / "put", Sampled(), deterministic=True)
     assert not torch.are_deterministic_algorithms_enabled()

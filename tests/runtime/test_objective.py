@@ -1,6 +1,7 @@
 """What a network is trained for, beside the same in plain torch, scikit-learn and torchvision's reference scripts."""
 
 import io
+import itertools
 import json
 import math
 from collections import OrderedDict
@@ -18,7 +19,7 @@ from archc.runtime.data import Data
 from archc.runtime.measures import Totals, mean_iou
 from archc.runtime.objective import Objective
 from archc.runtime.watch import Lines, Silent
-from tests.runtime.toys import state_of, toy_data
+from tests.runtime.toys import Weights, same, state_of, toy_data
 
 CPU = torch.device("cpu")
 PLAIN: dict[str, Any] = {
@@ -219,14 +220,54 @@ def test_pixels_are_learnt_and_the_best_epoch_is_that_of_the_mean_iou(tmp_path: 
     assert "test_top5" not in line
 
 
-def test_accumulated_masks_make_the_step_of_the_whole_batch(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "settings", [{}, {"clip": 0.05}, {"optimizer": "rmsprop", "lr": 0.01}, {"precision": "fp16"}], ids=str
+)
+def test_accumulated_masks_make_the_step_of_the_whole_batch(tmp_path: Path, settings: dict[str, Any]) -> None:
+    """However many pixels are labelled: from none to all of an image, so that the small batches differ."""
+    data = toy_masks()
+    for number, mask in enumerate(data.train_labels):
+        mask.view(-1)[: 64 * (number % 8) // 7] = 255
     torch.manual_seed(0)
     parts = nn.Sequential(nn.Conv2d(1, 2, 1))
     whole = nn.Sequential(nn.Conv2d(1, 2, 1))
     whole.load_state_dict(parts.state_dict())
-    seg_run(tmp_path / "parts", parts, batch_size=4, accumulate=3)
-    seg_run(tmp_path / "whole", whole, batch_size=12)
-    assert all(torch.allclose(value, whole.state_dict()[name], atol=1e-5) for name, value in state_of(parts).items())
+    seg_run(tmp_path / "parts", parts, data, batch_size=2, accumulate=6, **settings)
+    seg_run(tmp_path / "whole", whole, data, batch_size=12, **settings)
+    near = 1e-3 if settings.get("precision") == "fp16" else 1e-5
+    for name, value in state_of(parts).items():
+        assert torch.allclose(whole.state_dict()[name], value, atol=near), name
+
+
+def test_a_step_without_a_labelled_pixel_moves_nothing(tmp_path: Path) -> None:
+    data = toy_masks()
+    data.train_labels[1:] = 255
+    net = nn.Sequential(nn.Conv2d(1, 2, 1))
+    watch = Weights(net)
+    fit(net, data, settings=Settings(**PLAIN | {"batch_size": 2, "accumulate": 2}), out=tmp_path, watch=watch)
+    assert [same(one, other) for one, other in itertools.pairwise(watch.steps)].count(False) == 1
+
+
+@pytest.mark.parametrize("augment", ["mixup", "cutmix"])
+def test_mixed_labels_fit_a_network_that_has_more_classes(tmp_path: Path, augment: str) -> None:
+    """As every label does: the classes that the set does not have are never right."""
+    net = nn.Sequential(nn.Flatten(), nn.Linear(16, 5))
+    run = fit(
+        net, toy_data(), settings=Settings(**{**PLAIN, "epochs": 3}, augment=augment), out=tmp_path, watch=Silent()
+    )
+    assert run.metrics[-1].test_loss < 0.5 * math.log(5)
+
+
+def test_a_network_that_no_weight_changes_is_refused(tmp_path: Path) -> None:
+    """Where a layer cuts the gradient off, or what is frozen is all that counts."""
+    net = nn.ModuleDict({"used": nn.Linear(16, 2), "unused": nn.Linear(2, 2)})
+    net.forward = lambda x: net["used"](x.flatten(1))
+    for settings in ({"freeze": "used"}, {}):
+        if not settings:
+            net.forward = lambda x: net["used"](x.flatten(1)).detach()
+        with pytest.raises(SettingsError, match="output depends on no weight that trains"):
+            aux_run(tmp_path / "run", net, **settings)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_smaller_output_is_about_the_middle(tmp_path: Path) -> None:
@@ -251,6 +292,22 @@ def test_outputs_that_are_no_scores_of_pixels_are_refused(tmp_path: Path, net: n
     with pytest.raises(SettingsError, match=message):
         seg_run(tmp_path / "run", net)
     assert not (tmp_path / "run").exists()
+
+
+def test_an_auxiliary_result_that_does_not_fit_the_masks_is_named(tmp_path: Path) -> None:
+    class Heads(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fine, self.coarse = nn.Conv2d(1, 2, 1), nn.Conv2d(1, 2, 4, stride=4)
+
+        def forward(self, x: Tensor) -> dict[str, Tensor]:
+            return {"out": self.fine(x), "early": self.coarse(x)}
+
+    with pytest.raises(
+        SettingsError, match=r"result 'early': .* is 2x2 for images of 8x8.* \(aux_weights.early=0 leaves"
+    ):
+        seg_run(tmp_path / "run", Heads())
+    seg_run(tmp_path / "run", Heads(), aux_weights=0)
 
 
 def test_labels_of_pixels_are_not_mixed(tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "muon": {"momentum": 0.8, "nesterov": False, "betas": (0.8, 0.95), "eps": 1e-4},
 }
 
+MUONS = ("momentum", "nesterov"), ("betas", "eps")
+
 
 def net() -> nn.Module:
     torch.manual_seed(0)
@@ -67,15 +69,40 @@ def assert_close(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> None:
     assert not same(ours, state_of(net()))
 
 
+TORCHS = sorted({*OPTIMIZERS} - {"muon"})
+
+
 @pytest.mark.parametrize("own", [False, True], ids=["defaults", "arguments"])
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", TORCHS)
 def test_three_steps_are_torchs(name: str, *, own: bool) -> None:
     arguments = ARGUMENTS[name] if own else {}
     ours = three_steps(Settings(**{**PLAIN, "optimizer": {"name": name, **arguments}, "lr": 0.05}))
     assert_close(ours, three_steps_of_torch(OPTIMIZERS[name], lr=0.05, weight_decay=0, **arguments))
 
 
-@pytest.mark.parametrize("name", sorted({*OPTIMIZERS} - {"muon"}))  # which makes much of a last bit: see test_muon.py
+@pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="this torch has no Muon")
+@pytest.mark.parametrize("own", [False, True], ids=["defaults", "arguments"])
+def test_three_steps_of_muon_are_torchs_on_matrices_and_adamws_on_biases(*, own: bool) -> None:
+    """With ten times the rate on matrices."""
+    arguments, lr = ARGUMENTS["muon"] if own else {}, 0.01
+    of_muon, of_adamw = ({name: value for name, value in arguments.items() if name in names} for names in MUONS)
+    module = net()
+    optimizers = [
+        torch.optim.Muon([p for p in module.parameters() if p.ndim == 2], weight_decay=0, **of_muon),
+        torch.optim.AdamW([p for p in module.parameters() if p.ndim == 1], weight_decay=0, **of_adamw),
+    ]
+    for step in range(3):
+        module.zero_grad()
+        losses(module, step).backward()
+        for optimizer, times in zip(optimizers, (10, 1), strict=True):
+            optimizer.param_groups[0]["lr"] = times * lr / (step + 1)
+            optimizer.step()
+    assert_close(
+        three_steps(Settings(**{**PLAIN, "optimizer": {"name": "muon", **arguments}, "lr": lr})), state_of(module)
+    )
+
+
+@pytest.mark.parametrize("name", TORCHS)  # Muon makes much of a last bit
 def test_every_optimizer_decays_and_clips_as_torchs_does(name: str) -> None:
     settings = Settings(
         **{**PLAIN, "optimizer": name, "lr": 0.05, "weight_decay": 0.3, "decay_all": True, "clip": 0.01}

@@ -32,6 +32,9 @@ VALUES: dict[str, tuple[str, dict[str, Any]]] = {
     "a leading zero, octal in YAML 1.1": ("epochs: 010\nseed: 011", {"seed": 11}),
     "underscores": ("batch_size: 1_000", {"batch_size": 1000}),
     "null": ("normalize: null\ntest_batch_size: ~\nimage_size:", {}),
+    "one level for all channels": (
+        "normalize: {mean: 0.5, std: 2}", {"normalize": {"mean": [0.5], "std": [2.0]}},
+    ),
     "a square": ("image_size: 96", {"image_size": [96, 96]}),
     "comments and blanks": ("# c\n\nlr: 0.5   # d\n", {"lr": 0.5}),
     "CRLF": ("lr: 0.5\r\nseed: 3\r\n", {"lr": 0.5, "seed": 3}),
@@ -59,7 +62,13 @@ MISTAKES = {
     "lr=0.1": "my.yaml: a recipe is a mapping of settings, such as `lr: 0.1`; this holds the single value 'lr=0.1'",
     "lr: 1\n---\nlr: 2": "my.yaml:2:1: a recipe is one document, and a second one begins here",
     "lr: [1": "my.yaml:1:7: this is no YAML: while parsing a flow sequence expected ',' or ']', but got '<stream end>'",
-    "lr: 1\n  seed: 2": "my.yaml:2:7: this is no YAML: mapping values are not allowed here",
+    "lr: 1\n  seed: 2": "my.yaml:2:7: this is no YAML: mapping values are not allowed here; is the line indented too"
+    " far, or should a value with a colon in it stand in quotes?",
+    "seed: 1\n\tlr: 2": "my.yaml:2:1: here is a tab, and YAML takes spaces only",
+    "seed:\t1": "my.yaml:1:6: here is a tab, and YAML takes spaces only",
+    "epochs 3\nlr: 0.1": "my.yaml:1:1: 'epochs 3' is no setting: write `key: value`, with a colon and a space",
+    "seed: 1\n\nlr=0.1 # x": "my.yaml:3:1: 'lr=0.1 # x' is no setting: write `key: value`, with a colon and a space",
+    "lr:1\n# two\nseed: 2": "my.yaml:1:1: 'lr:1' is no setting: write `key: value`, with a colon and a space",
     "lr: \0": "my.yaml:1:5: the character U+0000 has no place in YAML",
     "seed: 1\nlr: \x1b[31m": "my.yaml:2:5: the character U+001B has no place in YAML",
     # what YAML has and a recipe has not
@@ -82,8 +91,20 @@ MISTAKES = {
     "schedule: step": "my.yaml:1:11: schedule step needs step_size, a whole number of at least 1",
     "normalize: {mean: [0.5]}": "my.yaml:1:12: normalize needs std, a list, each a number above 0",
     "augment: {flop: true}": "my.yaml:1:11: augment: there is no step 'flop'; did you mean 'flip'?",
-    "augment:\n  flip: true\n  crop: {paddin: 4}": "my.yaml:3:9: augment: crop has no argument 'paddin';"
+    "augment:\n  flip: true\n  crop: {paddin: 4}": "my.yaml:3:10: augment: crop has no argument 'paddin';"
     " did you mean 'padding'?",
+    "augment:\n  - crop\n  - flip: {odds: 1}": "my.yaml:3:12: augment: flip has no argument 'odds';"
+    " it takes probability",
+    "augment: [crop, flop]": "my.yaml:1:17: augment: there is no step 'flop'; did you mean 'flip'?",
+    "augment: crop=4": "my.yaml:1:10: augment: there is no step 'crop=4'; with a value the step is written {crop: 4}",
+    "augment: {crop: 4.5, flip: 2}": "my.yaml:1:17: augment: crop.padding must be a whole number from 0 to 1024,"
+    " found 4.5\nmy.yaml:1:28: augment: flip.probability must be a number from 0 to 1, found 2",
+    "learning_rate: 0.1": "my.yaml:1:1: no setting is called 'learning_rate'; did you mean 'lr'?",
+    "optimizer: {nmae: sgd}": "my.yaml:1:13: optimizer adamw has no 'nmae'; did you mean 'name'?",
+    "optimizer: {name: sgd, lr: 0.1}": "my.yaml:1:24: optimizer sgd has no lr: it is a setting of its own,"
+    " beside optimizer",
+    "optimizer: {sgd: {momentum: 1}}": "my.yaml:1:13: optimizer adamw has no 'sgd'; another optimizer is taken by"
+    " `optimizer: sgd`",
     # values
     "compile: no": "my.yaml:1:10: compile must be one of auto, true, false, found 'no'; did you mean false?",
     "deterministic: no": "my.yaml:1:16: deterministic must be true or false, found 'no'; did you mean false?",
@@ -105,12 +126,19 @@ MISTAKES = {
     "optimizer: {name: {a: b}}": f"my.yaml:1:12: optimizer must be one of {OPTIMIZERS}, found {{'a': 'b'}}",
     "optimizer: [sgd]": f"my.yaml:1:12: optimizer must be one of {OPTIMIZERS}, found ['sgd']",
     "optimizer: {name: sgd, nesterov: true}": "my.yaml:1:12: nesterov needs a momentum above 0 and no dampening",
-    "optimizer: {betas: [0.9, 1.5]}": "my.yaml:1:20: optimizer.betas must be a pair, each a number of at least 0 and"
+    "optimizer: {betas: [0.9, 1.5]}": "my.yaml:1:26: optimizer.betas must be a pair, each a number of at least 0 and"
     " below 1, found 1.5",
+    "optimizer: {betas: [0.9]}": "my.yaml:1:20: optimizer.betas must be a pair, each a number of at least 0 and"
+    " below 1, found [0.9]",
+    "normalize: {mean: 0.1, std: [0]}": "my.yaml:1:30: normalize.std must be a list, each a number above 0, found 0",
+    "aux_weights: {a: -1}": "my.yaml:1:18: aux_weights.a must be a number of at least 0, or a mapping from names,"
+    " found -1",
     "schedule: {warmup: -1}": "my.yaml:1:20: schedule.warmup must be a number of at least 0 and below 1, found -1",
     "precision: fp17": "my.yaml:1:12: precision must be one of auto, fp32, bf16, fp16, found 'fp17';"
     " did you mean 'fp16'?",
-    "loss: nll\nlabel_smoothing: 0.1": "my.yaml: label_smoothing is for loss cross_entropy, and the loss is nll",
+    "loss: nll\nlabel_smoothing: 0.1": "my.yaml:2:1: label_smoothing is for loss cross_entropy, and the loss is nll",
+    "image_size: [224]": "my.yaml:1:13: image_size must be a pair, each a whole number of at least 1, or null,"
+    " found [224]",
     "image_size: [1, 2, 3]": "my.yaml:1:13: image_size must be a pair, each a whole number of at least 1, or null,"
     " found [1, 2, 3]",
     "data: 3": "my.yaml:1:7: data must be a name, found 3",
@@ -126,8 +154,8 @@ def test_a_mistake_is_one_clear_message(text: str) -> None:
 def test_all_mistakes_are_told_at_once() -> None:
     assert refused("epoch: 3\nlr: 0\ndata: 1\n", "seed=-1").split("\n") == [
         "my.yaml:1:1: no setting is called 'epoch'; did you mean 'epochs'?",
-        "my.yaml:3:7: data must be a name, found 1",
         "my.yaml:2:5: lr must be a number above 0, found 0",
+        "my.yaml:3:7: data must be a name, found 1",
         "--set seed: seed must be a whole number of at least 0, found -1",
     ]
     many = refused("".join(f"k{number}: 1\n" for number in range(500))).split("\n")

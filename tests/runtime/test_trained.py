@@ -158,5 +158,5 @@ def test_a_grid_marks_right_and_wrong(tmp_path: Path) -> None:
 def test_a_run_whose_facts_are_damaged_is_refused(tmp_path: Path) -> None:
     trained_on(tmp_path / "run", toy_data(), toy_net())
     (tmp_path / "run" / "run.json").write_text('{"data": {"image_size": [1, 4]}}')
-    with pytest.raises(EnvironmentProblem, match=r"run\.json is damaged: .* in what it says of the data"):
+    with pytest.raises(EnvironmentProblem, match=r"run\.json is damaged: data\.classes: Field required"):
         as_trained_in(tmp_path / "run", toy_net())

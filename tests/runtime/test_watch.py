@@ -84,6 +84,38 @@ def test_the_bar_shows_loss_accuracy_speed_and_time_left(monkeypatch: pytest.Mon
     assert len(reads) == 2  # the first step of an epoch is never looked at
 
 
+@pytest.mark.parametrize(
+    ("width", "numbers"),
+    [
+        (100, " loss 0.2500  accuracy 0.875  4 images/s  0:16 left"),
+        (64, "loss 0.2500  accuracy 0.875  4 images/s  0:16 left"),
+        (55, "loss 0.2500  accuracy 0.875  0:16 left"),
+        (45, "accuracy 0.875  0:16 left"),
+        (24, " 0:16 left"),
+        (20, " "),
+    ],
+)
+def test_a_narrow_terminal_has_a_shorter_bar_and_fewer_numbers(
+    width: int, numbers: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = iter(float(second) for second in range(100))
+    monkeypatch.setattr("archc.runtime.bar.time.perf_counter", lambda: next(now))
+    stream = io.StringIO()
+    bar = Bar(stream)
+    bar.console = bar.progress.live.console = Console(
+        file=stream, force_terminal=True, no_color=True, width=width, _environ={}
+    )
+    bar.run_begins("", {})
+    for images in (8, 16):
+        bar.step(Progress(1, 2, images, 40, lambda: Measures(0.25, 0.875)))
+    last = re.sub(r"\x1b\[[\d;]*m", "", re.split(r"\x1b\[2K", stream.getvalue())[-1])
+    bar.run_ends("", {})
+    assert last.startswith("epoch 1/2 ")
+    assert last.endswith(numbers)
+    assert {"╸", "━"} & set(last)
+    assert len(last) <= width
+
+
 def test_bar_on_a_terminal_lines_elsewhere() -> None:
     class Terminal(io.StringIO):
         def isatty(self) -> bool:

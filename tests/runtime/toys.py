@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from archc.runtime.data import Data
+from archc.runtime.watch import Progress, Silent
 
 
 def toy_data(count: int = 40, *, channels: int = 1, size: int = 4) -> Data:
@@ -39,3 +40,13 @@ def state_of(module: nn.Module) -> dict[str, Tensor]:
 def same(left: dict[str, Tensor], right: dict[str, Tensor]) -> bool:
     """Whether two states are equal bit for bit."""
     return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
+
+
+class Weights(Silent):
+    """Notes the weights of a module after each step."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module, self.steps = module, list[dict[str, Tensor]]()
+
+    def step(self, progress: Progress) -> None:
+        self.steps.append(state_of(self.module))

@@ -1,0 +1,60 @@
+"""Grids of pictures: captions in every script, of every length."""
+
+import io
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image, ImageDraw
+
+from archc.runtime.data import grid
+from archc.runtime.data.grid import WIDEST, best_columns, draw_grid
+from archc.runtime.data.lettering import Lettering
+
+TILE = torch.full((1, 3, 8, 8), 255, dtype=torch.uint8)  # white: only the caption is seen
+
+
+def drawn(caption: str, *, right: tuple[bool, ...] = ()) -> Image.Image:
+    return Image.open(io.BytesIO(draw_grid(TILE, [caption], right=right))).convert("L")
+
+
+@pytest.mark.parametrize(("one", "other"), [("кошка", "собака"), ("é", "è"), ("\ue001", "\ue002"), ("猫", "犬")])
+def test_two_names_never_look_the_same(one: str, other: str) -> None:
+    assert drawn(one).tobytes() != drawn(other).tobytes()
+
+
+def test_a_name_in_pieces_is_the_same_name() -> None:
+    assert drawn("cafe\u0301").tobytes() == drawn("café").tobytes()
+
+
+def test_long_captions_keep_their_ends_and_stay_in_their_cell() -> None:
+    lettering = Lettering()
+    short = lettering.shortened("species 017 of some genus  93%", 150)
+    assert short.startswith("species")
+    assert short.endswith("93%")
+    assert lettering.length(short) <= 150
+    assert drawn("x" * 500).width <= WIDEST + 2 * grid.MARGIN
+
+
+def test_the_mark_stands_before_the_caption(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts: list[float] = []
+    strokes: list[float] = []
+
+    class Spy(ImageDraw.ImageDraw):
+        def text(self, xy: tuple[float, float], *others: Any, **named: Any) -> None:
+            texts.append(xy[0])
+
+        def line(self, xy: Any, *others: Any, **named: Any) -> None:
+            strokes.extend(x for x, _ in xy)
+
+    monkeypatch.setattr(ImageDraw, "Draw", Spy)
+    drawn("a caption as wide as its cell is, or wider", right=(True,))
+    assert 0 <= min(strokes) < max(strokes) < texts[0]
+
+
+@pytest.mark.parametrize("cells", range(1, 60))
+def test_a_grid_is_wide_and_nearly_full(cells: int) -> None:
+    columns = best_columns(cells)
+    assert 1 <= columns <= cells
+    assert columns * columns >= cells * 0.5
+    assert -cells % columns <= columns / 2
