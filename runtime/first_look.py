@@ -48,8 +48,13 @@ def look(
         rows = [0, -1][:smallest]
         results = _described(module, batch[rows], labels[rows], objective)
     module.train(training)
-    warning = misfit(scores, settings.loss)
-    return Look((warning,) if warning else (), results, products is not None and products.met)
+    many = (
+        f"batch_size is {settings.batch_size:,}, and there are {smallest:,} training images: an epoch is one step"
+        if smallest < settings.batch_size
+        else ""
+    )
+    warnings = tuple(filter(None, (misfit(scores, settings.loss), many)))
+    return Look(warnings, results, products is not None and products.met)
 
 
 def _described(module: nn.Module, batch: Tensor, labels: Tensor, objective: Objective) -> str:

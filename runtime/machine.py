@@ -132,12 +132,14 @@ def choose_device(name: str) -> torch.device:
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    device: torch.device | None
     try:
         device = torch.device(name)
-    except RuntimeError as error:
-        raise SettingsError(f"device must be auto, cpu, cuda, cuda:1, ... or mps, found {name!r}") from error
-    if device.type not in ("cpu", "cuda", "mps"):
-        raise SettingsError(f"device must be auto, cpu, cuda, cuda:1, ... or mps, found {name!r}")
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in ("cpu", "cuda", "mps"):
+        hint = "; a GPU of NVIDIA or AMD is 'cuda'" if "gpu" in name.lower() else ""
+        raise SettingsError(f"device must be auto, cpu, cuda, cuda:1, ... or mps, found {name!r}{hint}")
     count = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}[device.type]
     if (device.index or 0) >= count:
         raise EnvironmentProblem(f"device {name!r} is not there: torch finds {count} of type {device.type!r}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from archc.runtime.data.augment import Augment
 from archc.runtime.data.dataset import Data
 from archc.runtime.data.decode import BrokenImage, read_image
-from archc.runtime.data.grid import prediction_grid, sample_rows
+from archc.runtime.data.grid import found_grid, prediction_grid, sample_rows
 from archc.runtime.data.resident import Finish
 from archc.runtime.data.resize import nearest, resize, resize_all
 from archc.runtime.data.steps import read_steps
@@ -144,6 +145,11 @@ class Trained:
         shown = replace(data, test_images=images, test_labels=labels)
         picture, right = prediction_grid(shown, probabilities)
         return picture, f"{len(rows)} test images, {right}"
+
+    def found_grid(self, images: Tensor, names: Sequence[str]) -> bytes:
+        """A PNG of images as `read` gives them, each beside the classes that the network finds in its pixels."""
+        probabilities = self.probabilities(images)
+        return found_grid(resize(images, self.shape[1:]), names, probabilities, classes=self.classes)
 
     def _in_channels(self, images: Tensor) -> Tensor:
         """Grey images in colour, or the other way round, where the network was trained on those."""

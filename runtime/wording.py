@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
+import yaml
 from torch import nn
 
 from archc.runtime.data.dataset import Data
@@ -24,7 +26,7 @@ def opening(
     warnings: Sequence[str],
 ) -> str:
     """The first lines of a run: the settings and why, the data, the machine, what else there is to say."""
-    changed = ", ".join(f"{name}={value}" for name, value in run.settings.changed().items())
+    changed = ", ".join(f"{name}={written(value)}" for name, value in run.settings.changed().items())
     default = origin or "no recipe: the default for every network" + (f" with {changed}" if changed else "")
     given, taken = ("x".join(map(str, size)) for size in (data.train_images.shape[1:], shape))
     part = "validation" if run.settings.validation else "test"
@@ -37,6 +39,16 @@ def opening(
         *(f"warning: {warning}" for warning in warnings),
     )
     return "\n".join(lines)
+
+
+def written(value: object) -> str:
+    """A setting's value on one line, as `--set` takes it.
+
+    >>> written({"name": "sgd", "nesterov": True}), written([224, 224]), written(0.1)
+    ('{name: sgd, nesterov: true}', '[224, 224]', '0.1')
+    """
+    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=math.inf)
+    return text.removesuffix("...\n").strip()
 
 
 def title(module: nn.Module, data: Data, *, about: Mapping[str, object]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 import io
 import math
 from collections.abc import Sequence
@@ -25,8 +26,8 @@ CELL, MARGIN, LINE, MARK = 144, 9, 22, 14
 WIDEST = 280  # pixels to which long captions widen a cell
 PAPER, INK = (255, 255, 255), (20, 20, 20)
 RIGHT, WRONG = (0, 90, 160), (190, 70, 0)  # blue and orange: also for colour-blind readers
-# Okabe and Ito's colours, which colour-blind readers tell apart; a class further on takes one of them again.
-CLASS_COLORS = (
+# Okabe and Ito's colours, which colour-blind readers tell apart: those of the first classes.
+FIRST_COLORS = (
     (0, 0, 0), (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0),
     (204, 121, 167),
 )  # fmt: skip
@@ -76,9 +77,7 @@ def prediction_grid(data: Data, probabilities: Tensor) -> tuple[bytes, str]:
     """
     images, labels, predicted = _colored(data.test_images), data.test_labels, probabilities.argmax(1)
     if data.segmentation:
-        top, left = ((whole - part) // 2 for whole, part in zip(images.shape[2:], predicted.shape[1:], strict=True))
-        guess = torch.full_like(labels, UNLABELLED)  # where the network says nothing, at the border
-        guess[:, top : top + predicted.shape[1], left : left + predicted.shape[2]] = predicted.byte()
+        guess = _masks_found(predicted, images.shape[2:])
         counted = (labels != UNLABELLED) & (guess != UNLABELLED)
         shares = ((guess == labels) & counted).sum((1, 2)) / counted.sum((1, 2)).clamp(min=1)
         pictures = torch.stack([images, _mask_colors(labels), _mask_colors(guess)], dim=1).flatten(0, 1)
@@ -92,6 +91,17 @@ def prediction_grid(data: Data, probabilities: Tensor) -> tuple[bytes, str]:
         words = f"{data.classes[guessed]}  {chance:.0%}"
         captions.append(words if good else f"{words}\nis {data.classes[truth]}")
     return draw_grid(images, captions, right=right), f"{sum(right)} of them right"
+
+
+def found_grid(images: Tensor, names: Sequence[str], probabilities: Tensor, *, classes: Sequence[str]) -> bytes:
+    """A PNG of named images [N, C, H, W], each beside the classes found in its pixels.
+
+    `probabilities` are [N, classes, h, w], where h and w may be smaller than H and W: the border is then left white.
+    """
+    found = _mask_colors(_masks_found(probabilities.argmax(1), images.shape[2:]))
+    pictures = torch.stack([_colored(images), found], dim=1).flatten(0, 1)
+    captions = [text for name in names for text in (name, "found")]
+    return draw_grid(pictures, captions, together=2, legend=classes)
 
 
 def draw_grid(
@@ -122,7 +132,9 @@ def draw_grid(
     tall = height * scale + 2 * MARGIN + lines * LINE
     columns = together * best_columns(math.ceil(count / together), together)
     rows = math.ceil(count / columns)
-    sheet = Image.new("RGB", (columns * wide, rows * tall + (LINE + 2 * MARGIN if legend else 0)), PAPER)
+    entries = _legend(legend, lettering, columns * wide)
+    below = LINE * (entries[-1][1] + 1) + 2 * MARGIN if entries else 0
+    sheet = Image.new("RGB", (columns * wide, rows * tall + below), PAPER)
     draw = ImageDraw.Draw(sheet)
     for number, words in enumerate(texts):
         left, top = number % columns * wide, number // columns * tall
@@ -137,12 +149,10 @@ def draw_grid(
                 place += beside / 2
                 _mark(draw, int(place) - beside, base + 3, right[number], ink)
             draw.text((place, base), text, ink, lettering.font(text))
-    place = MARGIN
-    for number, name in enumerate(map(lettering.readable, legend)):
-        base = sheet.height - LINE - MARGIN
-        draw.rectangle((place, base + 3, place + MARK, base + 3 + MARK), CLASS_COLORS[number % len(CLASS_COLORS)])
-        draw.text((place + MARK + 6, base), name, INK, lettering.font(name))
-        place += MARK + 26 + math.ceil(lettering.length(name))
+    for number, (left, line, name) in enumerate(entries):
+        top = rows * tall + MARGIN + line * LINE
+        draw.rectangle((left, top + 3, left + MARK, top + 3 + MARK), class_color(number))
+        draw.text((left + MARK + 6, top), name, INK, lettering.font(name))
     content = io.BytesIO()
     sheet.save(content, "PNG")
     return content.getvalue()
@@ -157,6 +167,32 @@ def best_columns(cells: int, together: int = 1) -> int:
     wanted = math.sqrt(cells * 1.6 / together)
     choice = range(max(1, round(0.75 * wanted)), max(1, round(1.5 * wanted)) + 1)
     return min(cells, min(choice, key=lambda columns: (-cells % columns / columns > 0.25, abs(columns - wanted))))
+
+
+def class_color(number: int) -> tuple[int, int, int]:
+    """The colour of a class: after the first ones hues a golden section apart, so that no two near numbers look alike.
+
+    >>> class_color(1), len({class_color(number) for number in range(255)})
+    ((230, 159, 0), 255)
+    """
+    if number < len(FIRST_COLORS):
+        return FIRST_COLORS[number]
+    strength, light = (0.55, 0.95)[number % 2], (0.95, 0.65)[number // 2 % 2]
+    red, green, blue = colorsys.hsv_to_rgb(number * 0.618034 % 1, strength, light)
+    return round(255 * red), round(255 * green), round(255 * blue)
+
+
+def _legend(names: Sequence[str], lettering: Lettering, width: int) -> list[tuple[int, int, str]]:
+    """Where each name of a legend begins, in pixels and lines, and how much of it has room."""
+    entries, left, line = list[tuple[int, int, str]](), MARGIN, 0
+    for name in map(lettering.readable, names):
+        text = lettering.shortened(name, width - 2 * MARGIN - MARK - 6)
+        room = MARK + 6 + math.ceil(lettering.length(text))
+        if left > MARGIN and left + room > width - MARGIN:
+            left, line = MARGIN, line + 1
+        entries.append((left, line, text))
+        left += room + 20
+    return entries
 
 
 def _mark(draw: ImageDraw, x: int, y: int, right: bool, ink: tuple[int, int, int]) -> None:
@@ -193,10 +229,18 @@ def _colored(images: Tensor) -> Tensor:
     return images.expand(-1, 3, -1, -1)
 
 
+def _masks_found(predicted: Tensor, size: Sequence[int]) -> Tensor:
+    """Classes of pixels [N, h, w] as masks of this size; where the network says nothing, at the border, is no class."""
+    top, left = ((whole - part) // 2 for whole, part in zip(size, predicted.shape[1:], strict=True))
+    masks = torch.full((len(predicted), *size), UNLABELLED, dtype=torch.uint8)
+    masks[:, top : top + predicted.shape[1], left : left + predicted.shape[2]] = predicted.byte()
+    return masks
+
+
 def _mask_colors(masks: Tensor) -> Tensor:
     """Masks [N, H, W] as colours; what belongs to no class is white."""
     palette = torch.full((256, 3), 255, dtype=torch.uint8)
-    palette[:255] = torch.tensor([CLASS_COLORS[number % len(CLASS_COLORS)] for number in range(255)])
+    palette[:UNLABELLED] = torch.tensor([class_color(number) for number in range(UNLABELLED)])
     return palette[masks.long()].permute(0, 3, 1, 2)
 
 

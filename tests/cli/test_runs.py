@@ -281,6 +281,20 @@ def test_predict_draws_samples(place: Path) -> None:
     assert Path("predictions.png").read_bytes() != first
 
 
+def test_predict_draws_the_classes_found_in_pictures(place: Path) -> None:
+    (place / "pixels.arch").write_text("arch Pixels { input image: [3, H, W]\n conv(4, 1) }")
+    archc.train("pixels.arch", data="shapes", epochs=1, out="runs/pixels", quiet=True)
+    one, two = picture(place / "one.png", 0), picture(place / "two.png", 255)
+    alone = call("predict", "pixels", one, "-o", "alone.png")
+    assert (alone.exit_code, alone.stdout.count("of the pixels")) == (0, 1)
+    found = call("predict", "pixels", one, "nothing.png", two, "-o", "found.png")
+    assert (found.exit_code, found.stdout.count("of the pixels")) == (3, 2)
+    with Image.open("alone.png") as first, Image.open("found.png") as both:
+        assert both.width * both.height > 1.5 * first.width * first.height
+    assert call("predict", "pixels", "nothing.png", "-o", "none.png").exit_code == 3
+    assert not Path("none.png").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -52,6 +52,17 @@ def test_the_mark_stands_before_the_caption(monkeypatch: pytest.MonkeyPatch) -> 
     assert 0 <= min(strokes) < max(strokes) < texts[0]
 
 
+def test_a_long_legend_goes_on_in_the_next_line_and_shows_every_class_in_its_colour() -> None:
+    names = [f"class {number}" for number in range(30)]
+    few, all_of_them = (
+        Image.open(io.BytesIO(draw_grid(TILE, ["a"], legend=legend))).convert("RGB") for legend in (names[:1], names)
+    )
+    assert all_of_them.width == few.width
+    assert all_of_them.height > few.height + 20 * grid.LINE
+    shown = {color for _, color in all_of_them.getcolors(1 << 20) or []}
+    assert shown >= {grid.class_color(number) for number in range(30)}
+
+
 @pytest.mark.parametrize("cells", range(1, 60))
 def test_a_grid_is_wide_and_nearly_full(cells: int) -> None:
     columns = best_columns(cells)

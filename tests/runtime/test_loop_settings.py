@@ -231,6 +231,12 @@ def test_an_output_that_does_not_fit_the_loss_is_told(
     assert [line[9 : 9 + len(warning or "")] for line in said] == ([warning] if warning else [])
 
 
+def test_a_batch_of_more_images_than_there_are_is_told(tmp_path: Path) -> None:
+    stream = io.StringIO()
+    run_toy(tmp_path, simple_net(), Lines(stream), batch_size=9_999, epochs=1)
+    assert "warning: batch_size is 9,999, and there are " in stream.getvalue()
+
+
 def test_rounding_is_no_misfit(tmp_path: Path) -> None:
     """In bf16 ten log-probabilities of a right network no longer add up to 1."""
     stream = io.StringIO()

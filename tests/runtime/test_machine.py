@@ -59,6 +59,8 @@ def test_a_device_that_is_not_there() -> None:
     for wrong in ("gpu", "meta"):
         with pytest.raises(SettingsError, match=f"device must be auto, cpu, .*, found '{wrong}'"):
             chosen(device=wrong)
+    with pytest.raises(SettingsError, match="a GPU of NVIDIA or AMD is 'cuda'"):
+        chosen(device="gpu")
 
 
 def test_image_budget_is_a_part_of_the_memory() -> None:
