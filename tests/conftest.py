@@ -1,12 +1,17 @@
 """What every test relies on, whatever the machine and the order."""
 
 import os
+import signal
 
 import pytest
 from hypothesis import settings
 
 # Read by torch when it is imported: spinning threads of a busy machine make small tests many times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# What a shell runs in the background ignores SIGINT, and so would the processes that tests start to interrupt them.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A deadline measures the neighbours' load; derandomized examples make a red run red for everybody.
 settings.register_profile("archc", deadline=None, derandomize=True)

@@ -273,7 +273,6 @@ def test_signals(folder: Path, number: signal.Signals, status: int) -> None:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # noqa: PLW1509  what runs in the background ignores SIGINT
     )
     assert process.stdin is not None
     process.stdin.write(b"#\n" * 2**20)  # more than a pipe holds: when this returns, the text is being read
