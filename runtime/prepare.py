@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from archc.runtime.data.augment import MIXING, Augment, check_mixing
+from archc.runtime.data.augment import Augment, check_mixing
 from archc.runtime.data.dataset import Data, with_validation
 from archc.runtime.data.fingerprint import fingerprint
 from archc.runtime.data.resident import normalisation
@@ -122,10 +122,7 @@ def _image_shape(
 def _check_trainable(module: nn.Module, data: Data, settings: Settings) -> None:
     if not any(parameter.requires_grad for parameter in module.parameters()):
         raise SettingsError("the network has no weights to train")
-    mixing = [step.name for step in read_steps(settings.augment) if step.name in MIXING]
-    if mixing and settings.loss == "nll":
-        raise SettingsError(f"augment: {mixing[0]} mixes labels, which takes loss cross_entropy, and the loss is nll")
-    check_mixing(read_steps(settings.augment), data)
+    check_mixing(read_steps(settings.augment), data, loss=settings.loss)
 
 
 def _image_sets(

@@ -146,10 +146,9 @@ class Trained:
         picture, right = prediction_grid(shown, probabilities)
         return picture, f"{len(rows)} test images, {right}"
 
-    def found_grid(self, images: Tensor, names: Sequence[str]) -> bytes:
-        """A PNG of images as `read` gives them, each beside the classes that the network finds in its pixels."""
-        probabilities = self.probabilities(images)
-        return found_grid(resize(images, self.shape[1:]), names, probabilities, classes=self.classes)
+    def found_grid(self, images: Tensor, predicted: Tensor, *, names: Sequence[str]) -> bytes:
+        """A PNG of images as `read` gives them, each beside the classes [N, H, W] `predicted` of its pixels."""
+        return found_grid(resize(images, self.shape[1:]), predicted, names=names, classes=self.classes)
 
     def _in_channels(self, images: Tensor) -> Tensor:
         """Grey images in colour, or the other way round, where the network was trained on those."""

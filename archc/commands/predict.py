@@ -86,7 +86,9 @@ def command(
             raise UsageProblem("-o is where --samples draws a grid; labels of pictures go to standard output")
         read = _label(trained, images, top=top, form=form)
         if output is not None and read:
-            write_bytes(output, trained.found_grid(cat([*read.values()]), [os.path.basename(name) for name in read]))
+            pictures, predicted = map(cat, zip(*read.values(), strict=True))
+            names = [os.path.basename(name) for name in read]
+            write_bytes(output, trained.found_grid(pictures, predicted, names=names))
         return 0 if len(read) == len(set(images)) else EnvironmentProblem.exit_status
     output = output or "predictions.png"
     picture, shown = trained.sample_grid(
@@ -97,23 +99,26 @@ def command(
     return 0
 
 
-def _label(trained: "Trained", images: tuple[str, ...], *, top: int, form: str) -> "dict[str, Tensor]":
-    """Label pictures one by one; return those that could be read, by name."""
+def _label(trained: "Trained", images: tuple[str, ...], *, top: int, form: str) -> "dict[str, tuple[Tensor, Tensor]]":
+    """Label pictures one by one; return those that could be read, by name, with the classes predicted of them."""
     from pathlib import Path
 
     from archc.messages import say
 
     found: list[dict[str, Any]] = []
-    read: dict[str, Tensor] = {}
+    read: dict[str, tuple[Tensor, Tensor]] = {}
     for name in images:
         try:
-            picture = read[name] = trained.read(Path(name))
+            picture = trained.read(Path(name))
         except EnvironmentProblem as error:
             say(f"error: {escape(str(error))}")
             continue
-        shares = trained.probabilities(picture)[0]
+        probabilities = trained.probabilities(picture)
+        predicted = probabilities.argmax(1)
+        read[name] = picture, predicted
+        shares = probabilities[0]
         if trained.segmentation:  # the part of the pixels that each class has
-            shares = shares.argmax(0).flatten().bincount(minlength=len(trained.classes)) / shares[0].numel()
+            shares = predicted.flatten().bincount(minlength=len(trained.classes)) / predicted.numel()
         values, places = shares.topk(min(top, len(trained.classes)))
         labels = [
             {"label": trained.classes[place], "probability": value}

@@ -24,12 +24,14 @@ FIXED = ("permute",)
 OUTLINES = ("crop", "resized_crop")
 
 
-def check_mixing(steps: tuple[Step, ...], data: Data) -> None:
-    """Refuses steps that mix labels, with `SettingsError`, for a set that labels each pixel."""
-    mixing = [step.name for step in steps if step.name in MIXING]
+def check_mixing(steps: tuple[Step, ...], data: Data, *, loss: str = "cross_entropy") -> None:
+    """Refuses steps that mix labels, with `SettingsError`, for the loss `nll` and for a set that labels each pixel."""
+    mixing = next((step.name for step in steps if step.name in MIXING), None)
+    if mixing and loss == "nll":
+        raise SettingsError(f"augment: {mixing} mixes labels, which takes loss cross_entropy, and the loss is nll")
     if mixing and data.segmentation:
         raise SettingsError(
-            f"augment: {mixing[0]} mixes labels of whole images, and data set {data.name!r} labels each pixel"
+            f"augment: {mixing} mixes labels of whole images, and data set {data.name!r} labels each pixel"
         )
 
 

@@ -93,12 +93,12 @@ def prediction_grid(data: Data, probabilities: Tensor) -> tuple[bytes, str]:
     return draw_grid(images, captions, right=right), f"{sum(right)} of them right"
 
 
-def found_grid(images: Tensor, names: Sequence[str], probabilities: Tensor, *, classes: Sequence[str]) -> bytes:
+def found_grid(images: Tensor, predicted: Tensor, *, names: Sequence[str], classes: Sequence[str]) -> bytes:
     """A PNG of named images [N, C, H, W], each beside the classes found in its pixels.
 
-    `probabilities` are [N, classes, h, w], where h and w may be smaller than H and W: the border is then left white.
+    `predicted` is [N, h, w], where h and w may be smaller than H and W: the border is then left white.
     """
-    found = _mask_colors(_masks_found(probabilities.argmax(1), images.shape[2:]))
+    found = _mask_colors(_masks_found(predicted, images.shape[2:]))
     pictures = torch.stack([_colored(images), found], dim=1).flatten(0, 1)
     captions = [text for name in names for text in (name, "found")]
     return draw_grid(pictures, captions, together=2, legend=classes)

@@ -8,7 +8,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from archc.runtime.data import grid
-from archc.runtime.data.grid import WIDEST, best_columns, draw_grid
+from archc.runtime.data.grid import WIDEST, best_columns, draw_grid, found_grid
 from archc.runtime.data.lettering import Lettering
 
 TILE = torch.full((1, 3, 8, 8), 255, dtype=torch.uint8)  # white: only the caption is seen
@@ -50,6 +50,17 @@ def test_the_mark_stands_before_the_caption(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(ImageDraw, "Draw", Spy)
     drawn("a caption as wide as its cell is, or wider", right=(True,))
     assert 0 <= min(strokes) < max(strokes) < texts[0]
+
+
+def test_what_is_found_has_its_class_colour_and_what_is_not_said_is_white() -> None:
+    predicted = torch.full((1, 6, 6), 2)
+    drawn = found_grid(TILE * 0, predicted, names=["a.png"], classes=["one", "two", "three"])
+    with Image.open(io.BytesIO(drawn)) as sheet:
+        cell = sheet.width // 2
+        middle, edge = cell + cell // 2, cell + grid.MARGIN + 2
+        assert sheet.getpixel((middle - cell, cell // 2)) == (0, 0, 0)
+        assert sheet.getpixel((middle, cell // 2)) == grid.class_color(2)
+        assert sheet.getpixel((edge, cell // 2)) == (255, 255, 255)
 
 
 def test_a_long_legend_goes_on_in_the_next_line_and_shows_every_class_in_its_colour() -> None:
